@@ -146,7 +146,7 @@ def need(module: str, *, for_: str) -> ModuleType:
     >>> need("json", for_="the ledger").dumps([1])
     '[1]'
     """
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     try:
         return importlib.import_module(module)
     except ImportError as problem:

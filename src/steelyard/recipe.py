@@ -171,9 +171,7 @@ def from_json(data: Mapping[str, Any]) -> Recipe:
         return Train(learner=data["train"], plan=plan, data=_steps(data["data"]), seed=data["seed"])
     if "shrink" in data:
         return Shrink(lever=data["shrink"], settings=settings, parent=from_json(data["parent"]))
-    return Combine(
-        lever=data["combine"], settings=settings, parents=tuple(from_json(p) for p in data["parents"])
-    )
+    return Combine(lever=data["combine"], settings=settings, parents=tuple(from_json(p) for p in data["parents"]))
 
 
 def digest(recipe: Recipe) -> str:

@@ -69,7 +69,7 @@ class Registry(Generic[T]):
             )
         if complaint := self._check(thing):
             raise Unregistered(f"{self.kind} {name!r} {complaint}")
-        self._made[name] = cast(T, thing)
+        self._made[name] = cast("T", thing)
 
 
 _BY_STAGE = {
