@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.recipe import Plan, Recipe, Scalar, Settings
-from steelyard.units import Estimate, Money, Seconds
+from steelyard.units import NO_TIME, Estimate, Money, Seconds
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -186,7 +186,7 @@ class Meter(Protocol):
     """How work in progress talks to whoever pays for it. One meter belongs to one job."""
 
     def report(self, step: int, value: float) -> bool:
-        """Say how good the model is after ``step``; ``value`` is the aim, higher better. Answer: go on?"""
+        """Say how good the model is after ``step``; ``value`` is the aim, higher better. Return whether to go on."""
         ...
 
     def remaining(self) -> Seconds:
@@ -352,8 +352,8 @@ class Trial:
     """Rounds that each part (fold) took; empty where there are none."""
     curve: tuple[tuple[int, float], ...] = ()
     """What was reported to the meter: step and aim, higher better."""
-    seconds: Seconds = Seconds(0.0)
-    cpu_seconds: Seconds = Seconds(0.0)
+    seconds: Seconds = NO_TIME
+    cpu_seconds: Seconds = NO_TIME
     weight: Weight | None = None
 
 
@@ -461,19 +461,33 @@ class CombiningLever(Lever, Protocol):
 # ---------------------------------------------------------------------------------------------- jobs
 
 
+class Errand(StrEnum):
+    """What a job is to do with its recipe."""
+
+    TRIAL = "trial"
+    """Train, score, keep."""
+    WEIGH = "weigh"
+    """Time a finished bundle; runs while nothing else does."""
+    FINAL = "final"
+    """Refit on everything but the test rows, weigh, and read the test rows once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One recipe to execute: plain data, so that it can travel to another process or machine."""
 
     number: int
     recipe: Recipe
-    lever: str
+    errand: Errand = Errand.TRIAL
     fingerprint: str
     store: Path
     """Folder with the data (``data.arrow``, ``data.json``) and the bundles by digest."""
     seconds: Seconds
     """Time the job may take from its start; infinite where there is no deadline."""
     threads: int = 1
+    serving_threads: int = 1
+    rounds: tuple[int, ...] = ()
+    """For a refit: the rounds of each training under the recipe, left to right; 0 where there are none."""
     hurdles: Mapping[int, float] = field(default_factory=dict)
     """Per step, the aim (higher better) below which the trial is not worth finishing."""
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -14,6 +14,9 @@ class Seconds(float):
     """A duration in seconds: a float that a type checker tells apart from a bare one."""
 
     __slots__ = ()
+
+
+NO_TIME = Seconds(0.0)
 
 
 class How(StrEnum):
@@ -52,16 +55,11 @@ class Money:
             return text
         if isinstance(text, bool) or text is None:
             raise ValueError(f"{text!r} is not an amount of money; write for example '5 USD'")
-        found = re.fullmatch(r"\s*([A-Z]{3})?\s*([-+]?[\d.,_eE+-]+)\s*([A-Z]{3})?\s*", str(text))
-        try:
-            if not found or (found[1] and found[3]) or "," in found[2]:
-                raise InvalidOperation
-            amount = Decimal(found[2])
-            if not amount.is_finite():
-                raise InvalidOperation
-        except InvalidOperation:
-            raise ValueError(f"{text!r} is not an amount of money; write for example '5 USD'") from None
-        return cls(amount, found[1] or found[3] or currency)
+        number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+        found = re.fullmatch(rf"\s*([A-Z]{{3}})?\s*({number})\s*([A-Z]{{3}})?\s*", str(text))
+        if not found or (found[1] and found[3]):
+            raise ValueError(f"{text!r} is not an amount of money; write for example '5 USD'")
+        return cls(Decimal(found[2]), found[1] or found[3] or currency)
 
     def _same(self, other: Money) -> None:
         if self.currency != other.currency:
