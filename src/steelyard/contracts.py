@@ -354,6 +354,8 @@ class Trial:
     """What was reported to the meter: step and aim, higher better."""
     seconds: Seconds = NO_TIME
     cpu_seconds: Seconds = NO_TIME
+    peak_bytes: int = 0
+    """Most memory that the process of the trial held."""
     weight: Weight | None = None
 
 
@@ -470,6 +472,8 @@ class Errand(StrEnum):
     """Time a finished bundle; runs while nothing else does."""
     FINAL = "final"
     """Refit on everything but the test rows, weigh, and read the test rows once."""
+    TEST = "test"
+    """Weigh the bundle as it was measured, and read the test rows once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

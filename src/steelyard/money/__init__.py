@@ -1,1 +1,20 @@
-"""TODO."""
+"""Money: the prices in force, the ledger of what was spent, and what serving costs."""
+
+from steelyard.money.ledger import Entry, EntryKind, Ledger, compute_entry, label_entry, note_entry
+from steelyard.money.prices import Price, Prices, PricesInvalid
+from steelyard.money.serving import Fleet, cost_per_million, fleet
+
+__all__ = [
+    "Entry",
+    "EntryKind",
+    "Fleet",
+    "Ledger",
+    "Price",
+    "Prices",
+    "PricesInvalid",
+    "compute_entry",
+    "cost_per_million",
+    "fleet",
+    "label_entry",
+    "note_entry",
+]

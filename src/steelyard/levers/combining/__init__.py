@@ -1,1 +1,1 @@
-"""TODO."""
+"""Levers that join finished bundles by a rule fitted on rows none of them trained on: ``ensemble``, ``threshold``."""

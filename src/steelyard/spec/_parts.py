@@ -1,45 +1,115 @@
-"""What the user wants: one YAML file, or one Python object, every field with its unit."""
+"""The parts of a spec: every field with its unit and its meaning."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
+from steelyard.errors import SpecInvalid
+from steelyard.spec._words import Words, problems
 from steelyard.units import Money
 
-Cash = Annotated[Money, BeforeValidator(Money.parse), PlainSerializer(str)]
+
+def _word(value: object) -> object:
+    """Write a number as the class or the column that it names: ``1`` and ``1.0`` as ``"1"``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _not_negative(value: object) -> Money:
+    money = Money.parse(value)
+    if money.amount < Decimal(0):
+        raise ValueError("below zero")
+    return money
+
+
+_WRITTEN = PlainSerializer(lambda money: f"{money.amount:f} {money.currency}", return_type=str)
+_MONEY_SCHEMA = WithJsonSchema({"type": ["string", "number"], "examples": ["5 USD"]})
+
+Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=str | float)]
+"""The name of a column or of a class; a bare number is read as the word it is written as."""
+
+Cash = Annotated[
+    Money,
+    BeforeValidator(Money.parse),
+    _WRITTEN,
+    _MONEY_SCHEMA,
+    Words("an amount of money, such as 5 USD (negative: a loss)"),
+]
 """An amount of money in a spec: ``5 USD``; a bare number is in USD."""
+
+Cost = Annotated[
+    Money,
+    BeforeValidator(_not_negative),
+    _WRITTEN,
+    _MONEY_SCHEMA,
+    Words("an amount of money of 0 or more, such as 5 USD"),
+]
+"""An amount that is paid: ``0`` or more."""
 
 
 class Part(BaseModel):
-    """A part of a spec: unknown names are errors, values are never changed after validation."""
+    """A part of a spec: unknown names are errors, values are never changed after validation.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+    Raises
+    ------
+    SpecInvalid
+        If it is built from values that do not fit; the message lists every one of them.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False, use_attribute_docstrings=False
+    )
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            found = problems(error, type(self))
+            raise SpecInvalid("\n".join(f"{type(self).__name__}.{problem}" for problem in found)) from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # parts inside of a spec are built without it
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_booleans(cls, value: object) -> object:
+        """Read ``True`` as the word it is: no field of a spec is a switch, and it must not pass for a 1."""
+        return str(value).lower() if isinstance(value, bool) else value
 
 
 class ColumnsPart(Part):
     """What to do with columns beyond what is inferred from them."""
 
-    ignore: tuple[str, ...] = Field((), description="Columns that no model may read.")
-    number: tuple[str, ...] = Field((), description="Columns to read as numbers.")
-    category: tuple[str, ...] = Field((), description="Columns to read as categories.")
-    text: tuple[str, ...] = Field((), description="Columns to read as free text.")
-    image: tuple[str, ...] = Field((), description="Columns of image files, relative to the data file.")
-    time: tuple[str, ...] = Field((), description="Columns to read as dates.")
-    weight: str | None = Field(None, description="Column of positive row weights; never a feature.")
-    price: dict[str, Cash] = Field(default_factory=dict, description="Money per row that a column costs to collect.")
-    allow: tuple[str, ...] = Field((), description="Columns to keep although they seem to give the target away.")
+    ignore: tuple[Word, ...] = Field((), description="Columns that no model may read.")
+    number: tuple[Word, ...] = Field((), description="Columns to read as numbers.")
+    category: tuple[Word, ...] = Field((), description="Columns to read as categories.")
+    text: tuple[Word, ...] = Field((), description="Columns to read as free text.")
+    image: tuple[Word, ...] = Field((), description="Columns of image files, relative to the data file.")
+    time: tuple[Word, ...] = Field((), description="Columns to read as dates.")
+    weight: Word | None = Field(None, description="Column of positive row weights; never a feature.")
+    price: dict[Word, Cost] = Field(default_factory=dict, description="Money per row that a column costs to collect.")
+    allow: tuple[Word, ...] = Field((), description="Columns to keep although they seem to give the target away.")
 
 
 class SplitPart(Part):
     """How rows are divided; made once, before anything looks at the data."""
 
     test: float = Field(0.2, gt=0, lt=0.9, description="Share of rows kept for the one final figure.")
-    group: str | None = Field(None, description="Rows with the same value stay on one side.")
-    time: str | None = Field(None, description="Train on earlier rows, test on the latest.")
-    column: str | None = Field(None, description="Column that says train, validation, calibration or test.")
+    group: Word | None = Field(None, description="Rows with the same value stay on one side.")
+    time: Word | None = Field(None, description="Train on earlier rows, test on the latest.")
+    column: Word | None = Field(None, description="Column that says train, validation, calibration or test.")
     by: Literal["content", "index"] = Field(
         "content", description="content: by a hash of the row; index: test where crc32(str(i)) % 5 == 0."
     )
@@ -80,17 +150,19 @@ class Serving(Part):
 
     latency_p95_ms: float | None = Field(None, gt=0, description="95% of single rows answered within, ms.")
     size_mb: float | None = Field(None, gt=0, description="Most bytes on disk, in units of 1,000,000 bytes.")
-    cost_per_million: Cash | None = Field(None, description="Most money for a million predictions.")
+    cost_per_million: Cost | None = Field(None, description="Most money for a million predictions.")
     device: str = Field("server-core", description="Kind of machine that serves.")
     threads: int = Field(1, ge=1, le=256, description="Threads that one prediction may use.")
-    traffic: Traffic | None = Field(None, description="How many requests come.")
+    traffic: Traffic | None = Field(
+        None, description="How many requests come.", examples=[{"mean_rps": 50, "peak_rps": 200}]
+    )
 
 
 class Budget(Part):
     """What may be spent; 0 means 0, unset means no limit of that kind."""
 
     minutes: float | None = Field(None, ge=0, description="Wall-clock time of the whole command, minutes.")
-    money: Cash | None = Field(None, description="Compute and labels at the prices in force.")
+    money: Cost | None = Field(None, description="Compute and labels at the prices in force.")
     labels: int | None = Field(None, ge=0, description="Labels that may be bought.")
     trials: int | None = Field(None, ge=0, description="Recipes that may be tried.")
     memory_gb: float | None = Field(None, gt=0, description="Memory of one trial, in units of 1e9 bytes.")
@@ -127,29 +199,3 @@ class Checks(Part):
 
     leaks: Literal["stop", "drop", "keep"] = Field("stop", description="Columns that give the target away.")
     missing_target: Literal["stop", "drop"] = Field("stop", description="Rows without a target.")
-
-
-class Spec(Part):
-    """Everything a run needs to know."""
-
-    name: str | None = Field(None, description="Name of the run; unset: of the data.", pattern=r"^[\w][\w.-]{0,99}$")
-    data: Any = Field(
-        description="File, folder, zip, data frame, or sklearn:NAME; relative to the spec or to STEELYARD_DATA."
-    )
-    target: str = Field(description="Column to predict.")
-    task: Literal["classification", "regression"] | None = Field(None, description="Unset: inferred from the target.")
-    positive: str | None = Field(None, description="The class that precision, recall and outcomes speak of.")
-    columns: ColumnsPart = Field(default_factory=ColumnsPart, description="Kinds and roles of columns.")
-    split: SplitPart = Field(default_factory=SplitPart, description="How rows are divided.")
-    quality: Quality = Field(default_factory=Quality, description="What the model must reach.")
-    serving: Serving = Field(default_factory=Serving, description="Where and how fast it answers.")
-    budget: Budget = Field(default_factory=Budget, description="What may be spent on finding it.")
-    value: Value | None = Field(None, description="What decisions are worth.")
-    horizon_months: float = Field(12, gt=0, description="Months over which returns count.")
-    levers: LeversPart = Field(default_factory=LeversPart, description="Which levers may be pulled.")
-    learners: LearnersPart = Field(default_factory=LearnersPart, description="Which learners may be trained.")
-    checks: Checks = Field(default_factory=Checks, description="What to do about findings in the data.")
-    prices: Path | None = Field(None, description="File of own prices that override the catalogue's.")
-    workers: int = Field(1, ge=1, le=256, description="Trials at the same time, each in a process of its own.")
-    threads: int | None = Field(None, ge=1, le=256, description="Threads of one trial; unset: cores / workers.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")

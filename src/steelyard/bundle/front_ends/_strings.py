@@ -1,0 +1,41 @@
+"""Categories as one string tensor; the graph maps them to numbers, unseen ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from steelyard.bundle.front_ends.base import Cells, Tensors, options_of, shape_of, stack
+from steelyard.contracts import Columns, Feed, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """Objects of ``str``, shape (n, columns); a missing category is ``""``."""
+
+    input: str
+    columns: tuple[str, ...]
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CATEGORY})
+    batch: ClassVar[int] = 8192
+
+    @classmethod
+    def make(cls, feed: Feed, files: Mapping[str, bytes]) -> Strings:
+        """Return the extractor; takes no options."""
+        del files
+        shape_of(feed, inputs=1, columns=None)
+        options_of(feed, {})
+        return cls(feed.inputs[0], feed.columns)
+
+    def __call__(self, columns: Columns) -> Tensors:
+        """Return the tensor of some rows."""
+        table = stack(columns, self.columns, np.object_)
+        table[np.equal(table, None)] = ""
+        return {self.input: table}
+
+    def row(self, cells: Cells) -> Tensors:
+        """Return the tensor of one row."""
+        return {self.input: np.array([[cells[name] or "" for name in self.columns]], np.object_)}

@@ -1,0 +1,108 @@
+"""What every front end keeps: columns in, tensors out, the same for one row and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Columns, Feed, Kind
+from steelyard.errors import BundleRefused, RowsRefused, nearest
+
+Tensors = dict[str, NDArray[Any]]
+"""Input tensors of a graph by name, the first axis over rows."""
+
+Cells = Mapping[str, Any]
+"""One row by column, each cell as it would stand in :data:`steelyard.contracts.Columns`."""
+
+
+class Extractor(Protocol):
+    """A front end made ready for one feed. Holds no state between calls."""
+
+    kinds: frozenset[Kind]
+    """The kinds of columns it reads."""
+    batch: int
+    """Most rows to give it at once, so that memory stays bounded."""
+
+    def __call__(self, columns: Columns) -> Tensors:
+        """Return the tensors of some rows."""
+        ...
+
+    def row(self, cells: Cells) -> Tensors:
+        """Return the tensors of one row: what :meth:`__call__` returns for columns of length one, but faster."""
+        ...
+
+
+class FrontEnd(Protocol):
+    """Makes an extractor; refuses a feed it cannot keep."""
+
+    def __call__(self, feed: Feed, files: Mapping[str, bytes]) -> Extractor:
+        """Return the extractor of a feed."""
+        ...
+
+
+def column(columns: Columns, name: str) -> NDArray[Any]:
+    """Return one column, or say which is missing.
+
+    Raises
+    ------
+    RowsRefused
+        If there is no such column; the nearest name is suggested.
+    """
+    try:
+        return columns[name]
+    except KeyError:
+        lacking(name, columns)
+
+
+def lacking(name: str, known: Cells) -> NoReturn:
+    """Raise the refusal of rows that lack a column."""
+    raise RowsRefused(f"the rows lack column {name!r}{nearest(name, known)}; the model reads it") from None
+
+
+def stack(columns: Columns, names: Sequence[str], dtype: type[np.generic]) -> NDArray[Any]:
+    """Return some columns side by side, shape (n, k); with no names, n is taken from any column."""
+    if not names:
+        n = len(next(iter(columns.values()), ()))
+        return np.empty((n, 0), dtype)
+    table = np.empty((len(column(columns, names[0])), len(names)), dtype)
+    for place, name in enumerate(names):
+        table[:, place] = column(columns, name)
+    return table
+
+
+def options_of(feed: Feed, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the feed's options over the defaults; a default of ``...`` must be given.
+
+    Raises
+    ------
+    BundleRefused
+        If an option is unknown, absent, or of another type than its default.
+    """
+    front = f"front end {feed.front_end!r}"
+    for name, value in feed.options.items():
+        if name not in defaults:
+            raise BundleRefused(f"{front} has no option {name!r}{nearest(name, defaults)}")
+        default = defaults[name]
+        if default is not ... and type(value) is not type(default):
+            raise BundleRefused(f"{front}: option {name!r} must be a {type(default).__name__}; got {value!r}")
+    merged = {**defaults, **feed.options}
+    if absent := [name for name, value in merged.items() if value is ...]:
+        raise BundleRefused(f"{front} needs option {absent[0]!r}")
+    return merged
+
+
+def shape_of(feed: Feed, *, inputs: int, columns: int | None) -> None:
+    """Check how many graph inputs a feed fills and how many columns it reads (``None``: any number).
+
+    Raises
+    ------
+    BundleRefused
+        If the numbers differ.
+    """
+    if len(feed.inputs) != inputs:
+        raise BundleRefused(f"front end {feed.front_end!r} fills {inputs} graph inputs; the feed names {feed.inputs}")
+    if columns is not None and len(feed.columns) != columns:
+        raise BundleRefused(f"front end {feed.front_end!r} reads {columns} column; the feed names {feed.columns}")

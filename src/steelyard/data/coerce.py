@@ -1,0 +1,347 @@
+"""The one coercion of cells to typed columns, used to train and to predict alike. Needs numpy alone.
+
+Rules, by kind:
+
+* Spaces around a string are no part of it. ``MISSING`` strings, ``None`` and NaN are missing; for a number or a
+  time so are those of ``MISSING_NUMBER``, in any case; for text only blank strings are.
+* NUMBER: plain decimal notation (``-1.5e3``), booleans as 0 and 1. Infinite values are missing: no model can use them.
+* CATEGORY: a whole number is written without a point (``3.0`` and ``"3.0"`` are ``"3"``), truth values in lower case.
+* TEXT: as it is; missing text is ``""``.
+* TIME: year first (``2011-01-31``, ``2011/1/31 08:30``, ``2011-01-31T08:30:00+01:00``), day first with points
+  (``31.1.2011``), or a number of epoch seconds. A time without a zone is UTC.
+* IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Column, Columns, Floats, Kind, Schema
+from steelyard.data.frames import cells_of, is_row, names_of
+from steelyard.errors import RowsRefused, nearest
+
+BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
+"""What is stripped from both ends of a string cell; named here so that every reader strips the same."""
+MISSING = frozenset({"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "NULL", "null"})
+MISSING_NUMBER = frozenset({m.lower() for m in MISSING} | {"none", "-", "--", "."})
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)\.0")
+_CLOCK = r"(?:(?:[T ]|, ?)(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?)?\s?(Z|[+-]\d{2}:?\d{2})?"
+_YEAR_FIRST = re.compile(r"(\d{4})([-/.年])(\d{1,2})[-/.月](\d{1,2})日?" + _CLOCK, re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{1,2})(\.)(\d{1,2})\.(\d{4})" + _CLOCK, re.ASCII)
+_LARGEST_EXACT = 1e15
+
+
+class NotThisKind(ValueError):
+    """A cell does not fit the kind of its column."""
+
+
+def is_missing(cell: object) -> bool:
+    """Tell whether a cell of any type says that nothing is known.
+
+    Examples
+    --------
+    >>> [is_missing(c) for c in (None, float("nan"), " NA ", "none", 0)]
+    [True, True, True, False, False]
+    """
+    if cell is None:
+        return True
+    if isinstance(cell, str):
+        return cell.strip(BLANKS) in MISSING
+    if isinstance(cell, float | np.floating):
+        return bool(cell != cell)  # noqa: PLR0124 - NaN is the one value that differs from itself
+    if isinstance(cell, np.datetime64):
+        return bool(np.isnat(cell))
+    return type(cell).__name__ in {"NAType", "NaTType"}
+
+
+def number_of(cell: object) -> float:
+    """Return a cell as a number; NaN where missing, and infinity where it says so.
+
+    Raises
+    ------
+    NotThisKind
+        If it is anything but a number.
+
+    Examples
+    --------
+    >>> [number_of(c) for c in (" 1.50 ", True, "", "NONE", "-1e3")]
+    [1.5, 1.0, nan, nan, -1000.0]
+    """
+    if isinstance(cell, str):
+        return _number_of_string(cell.strip(BLANKS))
+    if is_missing(cell):
+        return math.nan
+    if isinstance(cell, bool | int | float | np.number | np.bool_) or type(cell).__name__ == "Decimal":
+        try:
+            return float(cell)  # type: ignore[arg-type]
+        except OverflowError:
+            return math.inf
+    raise NotThisKind(cell)
+
+
+def _number_of_string(text: str) -> float:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    small = text.lower()
+    if small in MISSING_NUMBER:
+        return math.nan
+    if small in _INFINITE:
+        return float(small)
+    raise NotThisKind(text)
+
+
+def category_of(cell: object) -> str | None:
+    """Return a cell as the name of a category, or ``None`` where missing.
+
+    Examples
+    --------
+    >>> [category_of(c) for c in (3.0, "3.0", "007", 2.5, True, "FALSE", " a ", "NA")]
+    ['3', '3', '007', '2.5', 'true', 'false', 'a', None]
+    """
+    if is_missing(cell):
+        return None
+    if isinstance(cell, float | np.floating):
+        return _category_of_float(cell)
+    if isinstance(cell, dt.date | np.datetime64):
+        return str(cell).removesuffix(" 00:00:00").removesuffix("T00:00:00.000000000")
+    text = str(cell).strip(BLANKS)
+    if text[:1] in "tTfF" and text.lower() in {"true", "false"}:
+        return text.lower()
+    if text.endswith(".0") and _WHOLE.fullmatch(text):
+        return str(int(text[:-2]))
+    return text
+
+
+def _category_of_float(cell: float | np.floating[Any]) -> str:
+    value = float(cell)
+    if value.is_integer() and abs(value) < _LARGEST_EXACT:
+        return str(int(value))
+    return str(cell)
+
+
+def text_of(cell: object) -> str:
+    """Return a cell as text, ``""`` where missing.
+
+    Examples
+    --------
+    >>> [text_of(c) for c in ("NA is a word here", "  ", None, 3.0)]
+    ['NA is a word here', '', '', '3']
+    """
+    if isinstance(cell, str):
+        return cell if cell.strip(BLANKS) else ""
+    return category_of(cell) or ""
+
+
+def time_of(cell: object) -> float:
+    """Return a cell as epoch seconds (UTC), NaN where missing.
+
+    Raises
+    ------
+    NotThisKind
+        If it is neither a date, a time, nor a number.
+
+    Examples
+    --------
+    >>> [time_of(c) for c in ("1970-01-02", "2.1.1970", "1970/1/1 00:01", "1970-01-01T01:00:00+01:00", 5, "")]
+    [86400.0, 86400.0, 60.0, 0.0, 5.0, nan]
+    """
+    if isinstance(cell, str):
+        return _time_of_string(cell.strip(BLANKS))
+    if is_missing(cell):
+        return math.nan
+    if isinstance(cell, dt.datetime):
+        return (cell if cell.tzinfo else cell.replace(tzinfo=dt.UTC)).timestamp()
+    if isinstance(cell, dt.date):
+        return dt.datetime(cell.year, cell.month, cell.day, tzinfo=dt.UTC).timestamp()
+    if isinstance(cell, np.datetime64):
+        return float(cell.astype("datetime64[us]").astype(np.int64)) / 1e6
+    seconds = number_of(cell)
+    return seconds if math.isfinite(seconds) else math.nan
+
+
+def _time_of_string(text: str) -> float:
+    moment = date_of(text)
+    if moment is not None:
+        return moment
+    seconds = _number_of_string(text)
+    return seconds if math.isfinite(seconds) else math.nan
+
+
+def date_of(text: str) -> float | None:
+    """Return epoch seconds of a written date, ``None`` where the string is not one.
+
+    Examples
+    --------
+    >>> date_of("2011-13-01") is None, date_of("20110101") is None, date_of("1970年1月2日")
+    (True, True, 86400.0)
+    """
+    if found := _YEAR_FIRST.fullmatch(text):
+        year, month, day = found[1], found[3], found[4]
+    elif found := _DAY_FIRST.fullmatch(text):
+        day, month, year = found[1], found[3], found[4]
+    else:
+        return None
+    hour, minute, second, fraction, zone = found.groups()[4:]
+    try:
+        moment = dt.datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=dt.UTC
+        )
+    except ValueError:
+        return None
+    return moment.timestamp() + float(fraction or 0) - _offset(zone)
+
+
+def _offset(zone: str | None) -> float:
+    if zone is None or zone == "Z":
+        return 0.0
+    sign = -1 if zone[0] == "-" else 1
+    return sign * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+
+
+# --------------------------------------------------------------------------------------------- columns
+
+
+def objects(cells: Iterable[Any]) -> NDArray[Any]:
+    """Return an object array of the cells as they are, arrays among them included."""
+    several = list(cells)
+    made = np.empty(len(several), dtype=object)
+    for i, cell in enumerate(several):
+        made[i] = cell
+    return made
+
+
+def _finite(values: Floats) -> Floats:
+    return np.where(np.isinf(values), np.nan, values)
+
+
+def _numbers(cells: Sequence[Any] | NDArray[Any]) -> Floats:
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "biuf":
+        return _finite(cells.astype(np.float64))
+    return _finite(_each(number_of, cells))
+
+
+def _times(cells: Sequence[Any] | NDArray[Any]) -> Floats:
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
+        micros = cells.astype("datetime64[us]")
+        return np.where(np.isnat(micros), np.nan, micros.astype(np.int64) / 1e6)
+    return _each(time_of, cells)
+
+
+def _each(rule: Callable[[object], float], cells: Sequence[Any] | NDArray[Any]) -> Floats:
+    made = np.empty(len(cells))
+    for i, cell in enumerate(cells):
+        try:
+            made[i] = rule(cell)
+        except NotThisKind:
+            raise _At(i, cell) from None
+    return made
+
+
+class _At(NotThisKind):
+    """Row and cell that do not fit."""
+
+    def __init__(self, row: int, cell: object) -> None:
+        super().__init__(row, cell)
+        self.row, self.cell = row, cell
+
+
+def image_of(cell: object) -> object:
+    """Return an image cell: a path-like becomes a string, a missing one ``None``."""
+    if isinstance(cell, os.PathLike):
+        return os.fspath(cell)
+    return None if is_missing(cell) else cell
+
+
+_ENDING = {Kind.NUMBER: "a number", Kind.TIME: "a time (write it as 2011-01-31 or 2011-01-31 08:30:00)"}
+
+
+def column(kind: Kind, cells: Sequence[Any] | NDArray[Any], name: str) -> NDArray[Any]:
+    """Return cells as one typed column, as :data:`steelyard.contracts.Columns` describes.
+
+    Raises
+    ------
+    RowsRefused
+        If a cell does not fit; the message names the row (from 0), the column and the cell.
+    """
+    try:
+        if kind is Kind.NUMBER:
+            return _numbers(cells)
+        if kind is Kind.TIME:
+            return _times(cells)
+    except _At as where:
+        raise RowsRefused(
+            f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not {_ENDING[kind]}; "
+            "correct it or leave it empty"
+        ) from None
+    rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of}.get(kind, category_of)
+    return objects(rule(cell) for cell in cells)
+
+
+def to_columns(frame: Any, schema: Schema) -> Columns:
+    """Return the feature columns that a schema asks for, out of anything that is like a table.
+
+    Parameters
+    ----------
+    frame
+        A pandas or polars frame, a dict of lists or arrays, a list of dicts, or one dict (one row).
+        Columns that the schema does not name are ignored (see :func:`extras`).
+    schema
+        Its ``features`` say which columns, and of which kinds.
+
+    Raises
+    ------
+    RowsRefused
+        If a column is missing, lengths differ, or a cell does not fit the kind of its column.
+    """
+    if is_row(frame):
+        return row_to_columns(frame, schema)
+    wanted = schema.features
+    names = names_of(frame)
+    _refuse_missing([c for c in wanted if c.name not in names], names)
+    made = {c.name: column(c.kind, cells_of(frame, c.name), c.name) for c in wanted}
+    lengths = {name: len(values) for name, values in made.items()}
+    if len(set(lengths.values())) > 1:
+        raise RowsRefused(f"the columns differ in length: {', '.join(f'{k} {v}' for k, v in lengths.items())}")
+    return made
+
+
+def row_to_columns(row: Mapping[str, Any], schema: Schema) -> Columns:
+    """Return the feature columns of a single row: the fast path of one prediction.
+
+    Raises
+    ------
+    RowsRefused
+        As :func:`to_columns`.
+    """
+    made: dict[str, NDArray[Any]] = {}
+    for wanted in schema.features:
+        if wanted.name not in row:
+            _refuse_missing([c for c in schema.features if c.name not in row], tuple(row))
+        made[wanted.name] = column(wanted.kind, (row[wanted.name],), wanted.name)
+    return made
+
+
+def _refuse_missing(absent: Sequence[Column], names: Sequence[str]) -> None:
+    if absent:
+        listed = ", ".join(f"{c.name!r}{nearest(c.name, names)}" for c in absent)
+        raise RowsRefused(
+            f"the rows lack {'column' if len(absent) == 1 else 'columns'} {listed}; give every column of the "
+            "signature, empty where nothing is known"
+        )
+
+
+def extras(frame: Any, schema: Schema) -> tuple[str, ...]:
+    """Return the names of columns that a schema does not know, in their order; predicting ignores them."""
+    known = {c.name for c in schema.columns}
+    return tuple(name for name in names_of(frame) if name not in known)

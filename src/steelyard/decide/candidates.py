@@ -1,0 +1,126 @@
+"""What can be chosen from: measured trials with their quality, latency, cost and size; and their frontier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from steelyard.contracts import Task, Trial
+from steelyard.errors import SpecInvalid
+from steelyard.money import Prices, cost_per_million
+from steelyard.recipe import Recipe
+from steelyard.spec import Spec
+from steelyard.tasks import Metric
+from steelyard.units import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A trial that can be decided on. ``quality`` is of the aim, ``validation`` holds every metric by name."""
+
+    number: int
+    recipe: Recipe
+    quality: Estimate
+    p95: Estimate
+    """95% of single rows are answered within, ms."""
+    cost_per_million: Estimate
+    size_bytes: int
+    validation: Mapping[str, Estimate] = field(default_factory=dict)
+    protocol: str = ""
+
+    @property
+    def shape(self) -> tuple[float, float, float]:
+        """What it costs to have, each better when lower: latency, money, bytes."""
+        return self.p95.value, self.cost_per_million.value, float(self.size_bytes)
+
+
+def aim_of(spec: Spec, task: Task) -> str:
+    """Name the metric that choosing goes by: ``value`` where outcomes have one, else what the spec asks for."""
+    if task.value is not None:
+        return "value"
+    return task.aim if spec.quality.metric is None else spec.quality.metric
+
+
+def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task) -> Candidate | None:
+    """Return what can be decided on, or ``None`` where quality or latency is not measured yet.
+
+    Raises
+    ------
+    SpecInvalid
+        If the spec names a cost in another currency than the prices are in.
+    """
+    quality = trial.validation.get(aim_of(spec, task))
+    if not trial.ending.usable or trial.weight is None or quality is None or not math.isfinite(quality.value):
+        return None
+    check_currencies(spec, prices)
+    cost = cost_per_million(trial.weight, prices, spec.serving.traffic, spec.serving.latency_p95_ms)
+    return Candidate(
+        number=trial.number,
+        recipe=trial.recipe,
+        quality=quality,
+        p95=trial.weight.p95,
+        cost_per_million=cost,
+        size_bytes=trial.weight.size_bytes,
+        validation=trial.validation,
+        protocol=trial.protocol,
+    )
+
+
+def check_currencies(spec: Spec, prices: Prices) -> None:
+    """Refuse a spec whose amounts cannot be compared with the prices in force.
+
+    Raises
+    ------
+    SpecInvalid
+        Naming every amount in another currency.
+    """
+    amounts = {
+        "serving.cost_per_million": spec.serving.cost_per_million,
+        "budget.money": spec.budget.money,
+        **{f"columns.price.{name}": price for name, price in spec.columns.price.items()},
+        **{f"value.{name}": getattr(spec.value, name) for name in _OUTCOMES if spec.value is not None},
+    }
+    wrong = [
+        f"{name} is in {given.currency}, but the prices in force are in {prices.currency}; write it in "
+        f"{prices.currency}, or give `core_hour` in {given.currency} in a file that `prices:` names"
+        for name, given in amounts.items()
+        if given is not None and given.currency != prices.currency
+    ]
+    if wrong:
+        raise SpecInvalid("\n".join(wrong))
+
+
+_OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative", "right", "wrong")
+
+
+def frontier(candidates: Sequence[Candidate], metric: Metric) -> tuple[Candidate, ...]:
+    """Return the candidates that no other beats, best quality first.
+
+    One beats another if it is at least as good in quality, p95 latency, cost and size, and better in one of
+    them. Of several that are the same in all four, each stays. Point estimates are compared.
+    """
+    kept = [c for c in candidates if not any(_beats(other, c, metric) for other in candidates)]
+    return tuple(sorted(kept, key=lambda c: (-metric.higher_is_better(c.quality.value), c.shape, c.number)))
+
+
+def _beats(first: Candidate, second: Candidate, metric: Metric) -> bool:
+    gains = [metric.higher_is_better(first.quality.value) - metric.higher_is_better(second.quality.value)]
+    gains += [b - a for a, b in zip(first.shape, second.shape, strict=True)]
+    return min(gains) >= 0 and max(gains) > 0
+
+
+def cheapest(candidates: Iterable[Candidate], metric: Metric) -> Candidate:
+    """Return the cheapest to serve; where intervals overlap with the cheapest's, the fastest; then the best.
+
+    A difference in cost that cannot be told from noise is no reason to prefer anything.
+    """
+    pool = list(candidates)
+    pool = _least(pool, [c.cost_per_million for c in pool])
+    pool = _least(pool, [c.p95 for c in pool])
+    return min(pool, key=lambda c: (-metric.higher_is_better(c.quality.value), c.size_bytes, c.number))
+
+
+def _least(pool: list[Candidate], figures: list[Estimate]) -> list[Candidate]:
+    least = min(figures, key=lambda e: e.value)
+    return [c for c, figure in zip(pool, figures, strict=True) if figure.low <= least.high]

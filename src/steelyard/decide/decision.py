@@ -1,0 +1,92 @@
+"""What was decided, and why: the record that the run folder keeps and the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from steelyard.units import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetCheck:
+    """One target of the spec against what the candidate has.
+
+    ``probability`` is that of the true figure meeting the target, by a normal approximation from the 95%
+    interval; ``None`` where the figure has no interval. ``short`` is how far the figure is from the target, in
+    its own unit; 0 where it is met.
+    """
+
+    name: str
+    asked: float
+    at: Literal["least", "most"]
+    got: Estimate
+    met: bool
+    probability: float | None = None
+    short: float = 0.0
+    sentence: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "name": self.name,
+            "asked": self.asked,
+            "at": self.at,
+            "got": self.got.to_json(),
+            "met": self.met,
+            "probability": self.probability,
+            "short": self.short,
+            "sentence": self.sentence,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TargetCheck:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**{**data, "got": Estimate.from_json(data["got"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The candidate that was chosen, by its trial's number, and the sentences that say why.
+
+    ``equal`` names the candidates that the rule held equal to the best one (the chosen one among them, where
+    it is not the best itself); ``rejected`` holds one sentence a candidate that was never in question;
+    ``tightest`` names the target that is furthest from being met, where none of the candidates meets them all.
+    """
+
+    number: int
+    feasible: bool
+    reasons: tuple[str, ...]
+    equal: tuple[int, ...] = ()
+    rejected: Mapping[int, str] = field(default_factory=dict)
+    targets: tuple[TargetCheck, ...] = ()
+    tightest: str | None = None
+    frontier: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON; :meth:`from_json` reads it back."""
+        return {
+            "number": self.number,
+            "feasible": self.feasible,
+            "reasons": list(self.reasons),
+            "equal": list(self.equal),
+            "rejected": {str(k): v for k, v in self.rejected.items()},
+            "targets": [t.to_json() for t in self.targets],
+            "tightest": self.tightest,
+            "frontier": list(self.frontier),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Decision:
+        """Read what :meth:`to_json` wrote."""
+        return cls(
+            number=data["number"],
+            feasible=data["feasible"],
+            reasons=tuple(data["reasons"]),
+            equal=tuple(data["equal"]),
+            rejected={int(k): v for k, v in data["rejected"].items()},
+            targets=tuple(TargetCheck.from_json(t) for t in data["targets"]),
+            tightest=data["tightest"],
+            frontier=tuple(data["frontier"]),
+        )

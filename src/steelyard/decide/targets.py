@@ -1,0 +1,166 @@
+"""The targets of a spec, and how far a candidate is from each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+from steelyard.decide.candidates import Candidate
+from steelyard.decide.decision import TargetCheck
+from steelyard.decide.words import figure, money, span
+from steelyard.spec import Spec
+from steelyard.tasks import metric as metric_named
+from steelyard.units import Estimate
+
+MEGABYTE = 1_000_000
+_NORMAL = NormalDist()
+_Z95 = _NORMAL.inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that a spec asks for: at least, or at most, so much."""
+
+    name: str
+    asked: float
+    at: Literal["least", "most"]
+    unit: str
+    confidence: float | None = None
+    """Ask for the end of this interval instead of the estimate; quality only."""
+
+
+def targets(spec: Spec, aim: str) -> tuple[Target, ...]:
+    """Return what the spec asks for, quality first."""
+    quality, serving, found = spec.quality, spec.serving, []
+    name = aim if quality.metric is None else quality.metric
+    unit = metric_named(name).unit
+    if quality.at_least is not None:
+        found.append(Target(name, quality.at_least, "least", unit, quality.confidence))
+    if quality.at_most is not None:
+        found.append(Target(name, quality.at_most, "most", unit, quality.confidence))
+    if serving.latency_p95_ms is not None:
+        found.append(Target("latency_p95_ms", serving.latency_p95_ms, "most", "ms"))
+    if serving.size_mb is not None:
+        found.append(Target("size_mb", serving.size_mb, "most", "MB"))
+    if (cost := serving.cost_per_million) is not None:
+        found.append(Target("cost_per_million", float(cost.amount), "most", cost.currency))
+    return tuple(found)
+
+
+def check(target: Target, candidate: Candidate) -> TargetCheck:
+    """Hold one candidate against one target."""
+    got = _figure_of(target, candidate)
+    reached = got.value if target.confidence is None else _bound(got, target.at, target.confidence)
+    short = (target.asked - reached) * (1 if target.at == "least" else -1)
+    met = short <= 0  # never true of a figure that is not a number
+    checked = TargetCheck(
+        name=target.name,
+        asked=target.asked,
+        at=target.at,
+        got=got,
+        met=met,
+        probability=probability(got, target.asked, target.at),
+        short=0.0 if met else short,
+    )
+    return TargetCheck(**{f: getattr(checked, f) for f in _FIELDS}, sentence=_sentence(checked, target, reached))
+
+
+_FIELDS = ("name", "asked", "at", "got", "met", "probability", "short")
+
+
+def probability(got: Estimate, asked: float, at: Literal["least", "most"]) -> float | None:
+    """Return the probability that the true figure meets a target, by a normal approximation of its interval.
+
+    Examples
+    --------
+    >>> round(probability(Estimate(0.8, 0.75, 0.85), 0.78, "least"), 2)
+    0.78
+    >>> probability(Estimate.exact(0.8), 0.78, "least") is None
+    True
+    """
+    spread = (got.high - got.low) / (2 * _Z95)
+    if not math.isfinite(got.value) or not spread > 0:
+        return None
+    above = _NORMAL.cdf((got.value - asked) / spread)
+    return above if at == "least" else 1 - above
+
+
+def share_missing(checked: TargetCheck, candidate: Candidate, baseline: Candidate | None) -> float:
+    """Return how far a target is from being met, from 0 (met) to 1, so that targets can be compared.
+
+    Quality: the share missing of the way from the baseline to the target. Latency, cost and size: the share
+    by which the figure would have to fall.
+    """
+    if checked.met:
+        return 0.0
+    if not math.isfinite(checked.got.value):
+        return 1.0
+    if checked.name not in candidate.validation:
+        return 1 - checked.asked / (checked.asked + checked.short)
+    start = baseline.validation.get(checked.name) if baseline is not None else None
+    way = abs(checked.asked - start.value) if start is not None else abs(checked.asked)
+    return min(1.0, checked.short / way) if way > 0 else 1.0
+
+
+def label(checked: TargetCheck | Target, value: float | None, currency: str = "") -> str:
+    """Return a figure in the unit of its target: ``20.0 ms``, ``4.100 MB``, ``0.08 USD``, ``0.789``."""
+    if checked.name == "cost_per_million":
+        return money(value, currency)
+    unit = {"latency_p95_ms": " ms", "size_mb": " MB"}.get(checked.name, "")
+    return figure(value) + unit
+
+
+def _figure_of(target: Target, candidate: Candidate) -> Estimate:
+    match target.name:
+        case "latency_p95_ms":
+            return candidate.p95
+        case "size_mb":
+            return Estimate.exact(candidate.size_bytes / MEGABYTE, unit="MB")
+        case "cost_per_million":
+            return candidate.cost_per_million
+    return candidate.validation.get(target.name, Estimate(math.nan, math.nan, math.nan))
+
+
+def _bound(got: Estimate, at: Literal["least", "most"], confidence: float) -> float:
+    """Return the end of the interval of that confidence, widened or narrowed from the 95% one as a normal's is."""
+    factor = _NORMAL.inv_cdf((1 + confidence) / 2) / _Z95
+    end = got.low if at == "least" else got.high
+    return got.value + (end - got.value) * factor
+
+
+def _sentence(checked: TargetCheck, target: Target, reached: float) -> str:
+    asked = f"at {checked.at} {label(target, checked.asked, target.unit)}"
+    name = NAMES.get(target.name, target.name)
+    got = _got(checked, target)
+    if not math.isfinite(checked.got.value):
+        return f"{name} could not be measured on these rows; asked: {asked}."
+    chance = "" if checked.probability is None else f", with a probability of {percent(checked.probability)}"
+    by = "" if target.confidence is None else f" at {target.confidence:.0%} confidence"
+    if checked.met:
+        return f"{name} is {got}: meets {asked}{by}{chance}."
+    bound = "" if target.confidence is None else f" (the bound is {figure(reached)})"
+    return f"{name} is {got}: misses {asked}{by} by {label(target, checked.short, target.unit)}{bound}{chance}."
+
+
+def _got(checked: TargetCheck, target: Target) -> str:
+    if target.name == "cost_per_million":
+        return money(checked.got.value, target.unit)
+    return span(checked.got, {"latency_p95_ms": "ms", "size_mb": "MB"}.get(target.name, ""))
+
+
+NAMES = {"latency_p95_ms": "p95 latency", "size_mb": "size", "cost_per_million": "cost per million"}
+
+
+def percent(share: float) -> str:
+    """Return a probability that never claims certainty.
+
+    Examples
+    --------
+    >>> percent(0.634), percent(0.9999), percent(0.0004)
+    ('63%', 'over 99%', 'under 1%')
+    """
+    if share > 0.99:
+        return "over 99%"
+    return "under 1%" if share < 0.01 else f"{share:.0%}"

@@ -1,0 +1,86 @@
+"""ONNX graphs, built node by node, checked when they are sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSETS = {"": 20, "ai.onnx.ml": 3}
+"""What the graphs ask for: StringConcat came with 20; 3 is the last with the tree ensembles of every runtime."""
+IR_VERSION = 9
+"""The file format of opset 20, so that runtimes of that age load the graphs."""
+ML = frozenset({"LabelEncoder", "TreeEnsembleRegressor"})
+
+Shape = Sequence[int | str | None]
+
+
+class Graph:
+    """A graph under construction: every method returns the name of a tensor.
+
+    Examples
+    --------
+    >>> graph = Graph()
+    >>> x = graph.input("x", TensorProto.FLOAT, ["n", 2])
+    >>> total = graph.add("ReduceSum", x, graph.constant(np.array([1])), output="scores", keepdims=1)
+    >>> model = graph.seal((total, TensorProto.FLOAT, ["n", 1]))
+    >>> session(model, threads=1).run(None, {"x": np.ones((3, 2), np.float32)})[0].shape
+    (3, 1)
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def input(self, name: str, kind: int, shape: Shape) -> str:
+        """Declare an input; ``kind`` is an element type of :class:`onnx.TensorProto`."""
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """Store an array in the graph; its dtype is kept, objects become strings."""
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Append a node of one output."""
+        output = output or f"{op.lower()}_{len(self._nodes)}"
+        domain = "ai.onnx.ml" if op in ML else ""
+        self._nodes.append(helper.make_node(op, inputs, [output], name=f"node_{output}", domain=domain, **attributes))
+        return output
+
+    def seal(self, *outputs: tuple[str, int, Shape]) -> bytes:
+        """Return the checked model with the given outputs: name, element type, shape."""
+        ends = [helper.make_tensor_value_info(*output) for output in outputs]
+        graph = helper.make_graph(self._nodes, "steelyard", self._inputs, ends, self._constants)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="steelyard")
+        onnx.checker.check_model(model)
+        return model.SerializeToString(deterministic=True)
+
+
+def session(model: bytes, *, threads: int) -> onnxruntime.InferenceSession:
+    """Return a runtime for a model that uses so many threads and prints errors only."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def table(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a table of weights with one more row, of zeros, for the id that pads and stands for the unseen.
+
+    Examples
+    --------
+    >>> table(np.ones((1, 2))).tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+    return np.vstack([rows, np.zeros((1, rows.shape[1]))]).astype(np.float32)

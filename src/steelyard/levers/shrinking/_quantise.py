@@ -1,0 +1,171 @@
+"""Hold a graph's weights in 8 bits, and compute in them where that is what ONNX Runtime does best."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+
+from steelyard.bundle.front_ends import FRONT_ENDS
+from steelyard.contracts import Artefact, Context, Meter, Move, Prior, Setting, Space, Split, Stage, Trial, Work
+from steelyard.levers.priors import FITTING_A_RULE, gain
+from steelyard.levers.settings import LeverRefused, chosen
+from steelyard.recipe import Settings, Shrink, Train
+
+WORTH = 4_096
+"""Numbers in a weight that is worth a scale of its own."""
+BATCH = 32
+HEAVY = {"Conv": 1, "Gemm": 1, "MatMul": 1, "Gather": 0}
+"""Operators that can compute in 8 bits, and which of their inputs is the weight."""
+ALONG = ("Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Flatten", "Reshape")
+"""Operators that pass 8-bit values on, so that a convolutional net need not go back to floats between layers."""
+
+
+class Quantise:
+    """Quantises the graph of a finished model to int8.
+
+    Convolutions are quantised with scales for weights *and* activations, which are read from the running graph
+    on calibration rows (QDQ form). Everything else keeps float activations and quantises them on the fly, so
+    it needs no rows. Preprocessing, and weights under 4,096 numbers, stay as they are. Inputs and output keep
+    their names and types. Whether the result is smaller, faster and good enough is measured by the caller.
+    """
+
+    name = "quantise"
+    stage = Stage.SHRINKING
+    paper = (
+        "Jacob, Kligys, Chen, Zhu, Tang, Howard, Adam, Kalenichenko: Quantization and Training of Neural Networks for "
+        "Efficient Integer-Arithmetic-Only Inference. CVPR 2018, arXiv:1712.05877"
+    )
+    about = "Holds the weights in 8 bits instead of 32: a quarter of the size, often faster."
+    space = Space(
+        {"rows": Setting(default=256, low=16, high=10_000, log=True, about="Rows that set the scales of activations.")}
+    )
+
+    def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
+        """Propose int8 for a training whose learner keeps its knowledge in weights (``weighty``)."""
+        recipe = trial.recipe
+        if not trial.ending.usable or not isinstance(recipe, Train):
+            return
+        if not getattr(context.learner(recipe.learner), "weighty", False):
+            return
+        smaller = Shrink(lever=self.name, parent=recipe)
+        if smaller in {t.recipe for t in context.trials}:
+            return
+        bring = gain(0.005, 0.0, 0.02, "no better answers: what a quarter of the size and time is worth, as a gain")
+        why = "holds the weights in 8 bits: smaller, and faster where the machine has 8-bit arithmetic"
+        yield Move(recipe=smaller, lever=self.name, prior=Prior(FITTING_A_RULE, bring), why=why)
+
+    def apply(self, artefact: Artefact, split: Split, settings: Settings, work: Work, meter: Meter) -> Artefact:
+        """Return the artefact with an int8 graph; feeds and files are the same.
+
+        Raises
+        ------
+        LeverRefused
+            If the graph has no weight worth it, a convolutional graph has no rows to calibrate on, or a setting
+            is unknown.
+        """
+        rows = int(chosen(self.name, self.space, settings).number("rows", 0))
+        model = onnx.load_model_from_string(artefact.graph)
+        _name_nodes(model)
+        heavy = _heavy(model)
+        if not heavy:
+            raise LeverRefused(
+                f"quantise finds no float weight of {WORTH:,} numbers or more in this graph (trees and small linear "
+                "models have none), so 8 bits would save nothing; leave it out with `levers: {without: [quantise]}`"
+            )
+        del model.graph.value_info[:]  # shapes left by the exporter contradict those of the quantised graph
+        if any(node.op_type == "Conv" for node in heavy):
+            quantised = _static(model, heavy, artefact, _sample(split, rows, work.seed), meter)
+        else:
+            quantised = _dynamic(model, heavy)
+        return replace(artefact, graph=quantised.SerializeToString(deterministic=True))
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own, since quantisation selects nodes by name."""
+    names = [node.name for node in model.graph.node]
+    for i, node in enumerate(model.graph.node):
+        if not node.name or names.count(node.name) > 1:
+            node.name = f"{node.op_type}_{i}"
+
+
+def _heavy(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the nodes with a float32 weight of enough numbers."""
+    big = {
+        w.name
+        for w in model.graph.initializer
+        if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) > 1 and np.prod(w.dims) >= WORTH
+    }
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type in HEAVY and len(node.input) > HEAVY[node.op_type] and node.input[HEAVY[node.op_type]] in big
+    ]
+
+
+def _dynamic(model: onnx.ModelProto, heavy: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """Quantise weights; activations are quantised on the fly. A Gemm becomes a MatMul of a derived name."""
+    names = [name for node in heavy for name in (node.name, f"{node.name}_MatMul")]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(model, path, weight_type=QuantType.QInt8, nodes_to_quantize=names, per_channel=True)
+        return onnx.load(path)
+
+
+def _static(
+    model: onnx.ModelProto, heavy: list[onnx.NodeProto], artefact: Artefact, split: Split, meter: Meter
+) -> onnx.ModelProto:
+    """Quantise weights and activations, with the ranges that activations have on some rows."""
+    if not len(split):
+        raise LeverRefused("quantise needs rows to calibrate a convolutional graph on, and there are none; keep some")
+    first = min(i for i, node in enumerate(model.graph.node) if node.name in {h.name for h in heavy})
+    names = [h.name for h in heavy] + [n.name for n in list(model.graph.node)[first:] if n.op_type in ALONG]
+    meter.note(f"quantise set the scales of activations on {len(split)} rows.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            model,
+            path,
+            _Rows(artefact, split),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=names,
+        )
+        return onnx.load(path)
+
+
+def _sample(split: Split, rows: int, seed: int) -> Split:
+    if len(split) <= rows:
+        return split
+    return split.take(np.sort(np.random.default_rng(seed).choice(len(split), rows, replace=False)))
+
+
+class _Rows(CalibrationDataReader):  # type: ignore[misc] # ONNX Runtime ships no types
+    """Rows as the graph's inputs, a batch at a time."""
+
+    def __init__(self, artefact: Artefact, split: Split) -> None:
+        self._fills = [FRONT_ENDS[feed.front_end](feed, artefact.files) for feed in artefact.feeds]
+        self._batches = (
+            split.take(np.arange(start, min(start + BATCH, len(split)))) for start in range(0, len(split), BATCH)
+        )
+
+    def get_next(self) -> Mapping[str, np.ndarray[Any, Any]] | None:
+        """Return the next batch of inputs, or ``None`` after the last."""
+        batch = next(self._batches, None)
+        if batch is None:
+            return None
+        return {name: values for fill in self._fills for name, values in fill(batch.columns).items()}

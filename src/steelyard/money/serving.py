@@ -1,0 +1,116 @@
+"""What a million predictions cost: busy time alone, or whole machines that hold the latency target at the peak."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from steelyard.contracts import Weight
+from steelyard.money.prices import Prices
+from steelyard.spec import Traffic
+from steelyard.units import Estimate, How
+
+MILLION = 1_000_000
+USUAL_LOAD = 0.7
+"""Share of the time that a replica may be busy at the peak where no latency target decides it."""
+_LN20 = math.log(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Replicas of one bundle: each answers one row at a time on ``threads`` cores."""
+
+    replicas: int
+    threads: int
+    load: float
+    """Share of the time that one may be busy at the peak."""
+
+
+def cost_per_million(
+    weight: Weight, prices: Prices, traffic: Traffic | None = None, latency_p95_ms: float | None = None
+) -> Estimate:
+    """Return what a million predictions of single rows cost, in the currency of the prices.
+
+    Without traffic it is the time that the cores are busy. With traffic it is the price of the replicas that
+    the peak needs, idle hours included, spread over the month's mean traffic.
+
+    Parameters
+    ----------
+    weight : Weight
+        What the bundle weighs; the median latency of one row is the time that it keeps a replica busy.
+    prices : Prices
+        Where the price of a core-hour comes from.
+    traffic : Traffic, optional
+        Requests a second; a mean of zero counts as no traffic.
+    latency_p95_ms : float, optional
+        The latency to keep at the peak, ms, waiting included.
+
+    Returns
+    -------
+    Estimate
+        Per 1,000,000 predictions; its source says what was assumed.
+    """
+    pairs = list(zip(_ends(weight.p50), _ends(weight.p95), strict=True))
+    core_hour = float(prices.core_hour.amount.amount)
+    if traffic is None or traffic.mean_rps == 0:
+        hours = [p50 / 1000 / 3600 * weight.threads * MILLION for p50, _ in pairs]
+        source = f"busy time alone: {weight.threads} core(s) for the median time of one row; idle machines come on top"
+    else:
+        fleets = [_fleet(p50, p95, weight.threads, traffic, latency_p95_ms) for p50, p95 in pairs]
+        hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
+        source = _assumption(fleets[0], traffic, weight, latency_p95_ms)
+    unit = f"{prices.currency} per 1,000,000 predictions"
+    low, high = min(hours) * core_hour, max(hours) * core_hour
+    return Estimate(hours[0] * core_hour, low, high, How.ESTIMATED, unit, f"{source}; {prices.core_hour.cited}")
+
+
+def fleet(weight: Weight, traffic: Traffic, latency_p95_ms: float | None = None) -> Fleet:
+    """Return the replicas that the peak needs."""
+    return _fleet(weight.p50.value, weight.p95.value, weight.threads, traffic, latency_p95_ms)
+
+
+def busy_share(p50_ms: float, p95_ms: float, latency_p95_ms: float | None) -> float:
+    """Return the share of the time that one replica may be busy at the peak.
+
+    The wait before a row is answered is taken as exponential, with a mean of ``p50 * load / (1 - load)``
+    (requests arrive independently, and the time of one row varies as much as its mean; Kingman 1961, "The
+    single server queue in heavy traffic", doi:10.1017/S0305004100036094). Its 95% point and ``p95_ms`` together
+    must stay within the target. A target that not even an idle replica keeps gives :data:`USUAL_LOAD`.
+
+    Examples
+    --------
+    >>> round(busy_share(1.0, 2.0, 20.0), 2)
+    0.86
+    >>> busy_share(1.0, 2.0, None), busy_share(1.0, 2.0, 1.5)
+    (0.7, 0.7)
+    """
+    if latency_p95_ms is None or latency_p95_ms <= p95_ms:
+        return USUAL_LOAD
+    room = (latency_p95_ms - p95_ms) / (_LN20 * p50_ms)
+    return room / (1 + room)
+
+
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def _peak(traffic: Traffic) -> float:
+    return traffic.mean_rps if traffic.peak_rps is None else max(traffic.peak_rps, traffic.mean_rps)
+
+
+def _fleet(p50: float, p95: float, threads: int, traffic: Traffic, target: float | None) -> Fleet:
+    load = busy_share(p50, p95, target)
+    return Fleet(max(1, math.ceil(_peak(traffic) * p50 / 1000 / load)), threads, load)
+
+
+def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float | None) -> str:
+    if target is None:
+        why = f"busy at most {machines.load:.0%} of the time (assumed)"
+    elif target <= weight.p95.value:
+        why = f"busy at most {machines.load:.0%} of the time (assumed: not even an idle one keeps {target:g} ms)"
+    else:
+        why = f"busy at most {machines.load:.0%} of the time to keep {target:g} ms"
+    return (
+        f"{machines.replicas} replica(s) of {machines.threads} core(s) for {_peak(traffic):g} requests a second at the peak, "
+        f"{why}, paid around the clock for {traffic.mean_rps:g} requests a second on average"
+    )

@@ -1,0 +1,109 @@
+"""Executes one job where it lands: a process of a pool, a machine of a cluster, or this very process."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from steelyard.contracts import Ending, Errand, Job
+from steelyard.errors import RunUnwritable, SteelyardError
+from steelyard.measure import quality
+from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
+from steelyard.search.codec import weight_to_json
+from steelyard.search.final import conclude, verdict_to_json, weigh_bundle
+from steelyard.search.joining import combine_parts, shrink_parts
+from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, validation_of
+from steelyard.search.meter import JobMeter
+from steelyard.search.store import Outcome, Store, outcome_to_json
+from steelyard.search.training import Refused, train_parts
+
+
+def execute(job: Job, tell: Callable[[int, float], None] | None = None) -> dict[str, Any]:
+    """Do a job and return what it left, as plain JSON.
+
+    A trial never raises: whatever goes wrong inside it is its ending. The other errands raise
+    :class:`~steelyard.errors.SteelyardError` where they cannot be done.
+    """
+    store = Store(job.store)
+    meter = JobMeter(job.seconds, job.hurdles, tell)
+    bench = Bench(job=job, store=store, dataset=store.dataset(), meter=meter)
+    match job.errand:
+        case Errand.TRIAL:
+            return outcome_to_json(_trial(bench))
+        case Errand.WEIGH:
+            first = bench.dataset.partition.parts[0].name
+            return weight_to_json(weigh_bundle(bench, store.place(job.recipe) / first))
+        case Errand.FINAL | Errand.TEST:
+            return verdict_to_json(conclude(bench, again=job.errand is Errand.FINAL))
+
+
+def _trial(bench: Bench) -> Outcome:
+    if done := bench.store.outcome(bench.job.recipe):
+        return done
+    start, cpu = time.monotonic(), time.process_time()
+    try:
+        outcome = _attempt(bench, start, cpu)
+    except OutOfTime:
+        return _ended(bench, Ending.BUDGET_SPENT, "", start, cpu)
+    except Pruned:
+        return _ended(bench, Ending.PRUNED, "", start, cpu)
+    except MemoryError:
+        return _ended(bench, Ending.OUT_OF_MEMORY, "", start, cpu)
+    except RunUnwritable:
+        raise
+    except Unfaithful as problem:
+        return _ended(bench, Ending.FAILED, str(problem), start, cpu)
+    except (Refused, SteelyardError) as problem:
+        return _ended(bench, Ending.REFUSED, str(problem), start, cpu)
+    except Exception as problem:  # noqa: BLE001 - one failed trial never ends a run; the sentence is kept
+        return _ended(bench, Ending.FAILED, f"{type(problem).__name__}: {problem}", start, cpu)
+    return outcome
+
+
+def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
+    for parent in parents(bench.job.recipe):  # a parent that another machine made may be missing here
+        if bench.store.outcome(parent) is None:
+            made = _trial(replace(bench, job=replace(bench.job, recipe=parent)))
+            if not made.ending.usable:
+                return replace(made, recipe=bench.job.recipe, note=f"Its parent could not be rebuilt: {made.note}")
+    with bench.store.aside(bench.job.recipe) as folder:
+        made = _make(bench.job.recipe, bench, folder)
+        where, held = validation_of(bench.dataset)
+        groups = None if bench.dataset.groups is None else bench.dataset.groups[bench.dataset.partition.validation]
+        validation = quality(
+            bench.dataset.task, held.target, part_answer(made.answer, where), weights=held.weights, groups=groups
+        )
+        outcome = replace(
+            _ended(bench, Ending.MEASURED, "", start, cpu),
+            recipe=made.recipe, validation=validation, rounds=made.rounds, rule=made.rule,
+        )
+        bench.store.keep(folder, outcome, made.answer)
+    return outcome
+
+
+def _make(recipe: Recipe, bench: Bench, folder: Path) -> Made:
+    match recipe:
+        case Train():
+            return train_parts(recipe, bench, folder)
+        case Shrink():
+            return shrink_parts(recipe, bench, folder)
+        case Combine():
+            return combine_parts(recipe, bench, folder)
+
+
+def _ended(bench: Bench, ending: Ending, note: str, start: float, cpu: float) -> Outcome:
+    return Outcome(
+        recipe=bench.job.recipe,
+        ending=ending,
+        note=note,
+        notes=tuple(bench.meter.notes),
+        validation={},
+        curve=tuple(bench.meter.curve),
+        seconds=time.monotonic() - start,
+        cpu_seconds=time.process_time() - cpu,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )

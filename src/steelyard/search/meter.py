@@ -1,0 +1,69 @@
+"""How a job knows its time and its rivals: the meter that learners and levers report to."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from steelyard.units import Seconds
+
+PART_STEP = 1_000_000
+"""Steps from here on count finished parts (folds); below, rounds within the first part."""
+
+
+class JobMeter:
+    """The meter of one job.
+
+    It answers "stop" once the deadline has passed, or once a reported value lies below the hurdle of its step.
+    Curves are kept of the first part only, then one point a part, so that trials are compared like with like.
+    """
+
+    def __init__(
+        self,
+        seconds: Seconds,
+        hurdles: Mapping[int, float] | None = None,
+        tell: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._end = time.monotonic() + seconds
+        self._hurdles = dict(hurdles or {})
+        self._tell = tell
+        self._part = 0
+        self._scores: list[float] = []
+        self.curve: list[tuple[int, float]] = []
+        self.notes: list[str] = []
+        self.pruned = False
+        self.late = False
+
+    def report(self, step: int, value: float) -> bool:
+        """Take a value of the aim (higher better) after a step; return whether to go on."""
+        if self._part == 0:
+            self._keep(step, value)
+        if self.remaining() <= 0:
+            self.late = True
+        return not (self.pruned or self.late)
+
+    def part_done(self, score: float) -> bool:
+        """Take the score of a finished part; return whether the next one is worth starting."""
+        self._part += 1
+        self._scores.append(score)
+        self._keep(PART_STEP + self._part, math.fsum(self._scores) / len(self._scores))
+        return not self.pruned
+
+    def remaining(self) -> Seconds:
+        """Return the time left."""
+        return Seconds(self._end - time.monotonic())
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for the ledger, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _keep(self, step: int, value: float) -> None:
+        if not math.isfinite(value):
+            return
+        self.curve.append((step, value))
+        if self._tell is not None:
+            self._tell(step, value)
+        if value < self._hurdles.get(step, -math.inf):
+            self.pruned = True

@@ -1,0 +1,154 @@
+"""What jobs share on disk: the data, and what each recipe left, by digest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steelyard.contracts import Answer, Ending, Rule
+from steelyard.data import Dataset, store
+from steelyard.errors import RunUnwritable
+from steelyard.recipe import Recipe, digest, from_json, to_json
+from steelyard.search.codec import figures_from_json, figures_to_json
+from steelyard.units import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What executing a recipe left: an ending, figures, and what it took. ``recipe`` may have its rounds recorded."""
+
+    recipe: Recipe
+    ending: Ending
+    note: str = ""
+    notes: tuple[str, ...] = ()
+    validation: Mapping[str, Estimate]
+    rounds: tuple[int, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+    rule: Rule | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    kept: bool = False
+    """Whether it was found finished in the store rather than made by this job."""
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as JSON."""
+    plain = asdict(replace(outcome, validation={}, curve=()))
+    return plain | {
+        "recipe": to_json(outcome.recipe),
+        "ending": outcome.ending.name,
+        "validation": figures_to_json(outcome.validation),
+        "curve": [list(point) for point in outcome.curve],
+    }
+
+
+def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
+    """Read what :func:`outcome_to_json` wrote."""
+    return Outcome(
+        **{
+            **data,
+            "recipe": from_json(data["recipe"]),
+            "ending": Ending[data["ending"]],
+            "notes": tuple(data["notes"]),
+            "validation": figures_from_json(data["validation"]),
+            "rounds": tuple(data["rounds"]),
+            "curve": tuple((step, value) for step, value in data["curve"]),
+        }
+    )
+
+
+class Store:
+    """A folder with ``data.arrow``, ``data.json`` and ``bundles/<digest>/``.
+
+    A folder under ``bundles`` is complete or absent: it is written aside and renamed. Several processes may
+    share a store; if two make the same recipe, the first to finish is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bundles = path / "bundles"
+
+    def dataset(self) -> Dataset:
+        """Return the data, read once a process."""
+        return _read(self.path)
+
+    def place(self, recipe: Recipe) -> Path:
+        """Return where a recipe's parts lie once it is finished."""
+        return self.bundles / digest(recipe)
+
+    def refitted(self, recipe: Recipe) -> Path:
+        """Return where a recipe's refit on everything but test lies once it is finished."""
+        return self.bundles / f"{digest(recipe)}.all"
+
+    def outcome(self, recipe: Recipe) -> Outcome | None:
+        """Return what a finished recipe left, or ``None``."""
+        file = self.place(recipe) / "outcome.json"
+        return outcome_from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+    def answers(self, recipe: Recipe) -> Answer:
+        """Return a finished recipe's answers on the scored rows (``partition.scored``, in that order)."""
+        with np.load(self.place(recipe) / "answers.npz", allow_pickle=False) as kept:
+            return Answer(kept["scores"], kept["decided"])
+
+    @contextlib.contextmanager
+    def aside(self, recipe: Recipe) -> Iterator[Path]:
+        """Give a folder to write into; it is removed unless :meth:`keep` renamed it."""
+        folder = self.bundles / f".{digest(recipe)}.{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+            yield folder
+        except OSError as problem:
+            raise RunUnwritable(
+                f"cannot write {self.bundles}: {problem.strerror or problem}; free some space, "
+                "then go on with `steelyard run --resume`"
+            ) from problem
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, folder: Path, outcome: Outcome, answer: Answer) -> None:
+        """Complete a folder made by :meth:`aside` and give it its final name."""
+        with (folder / "answers.npz").open("wb") as out:
+            np.savez(out, scores=answer.scores, decided=answer.decided)
+            _flush(out.fileno())
+        with (folder / "outcome.json").open("w", encoding="utf-8") as text:
+            json.dump(outcome_to_json(replace(outcome, kept=True)), text)
+            text.flush()
+            _flush(text.fileno())
+        with contextlib.suppress(FileExistsError, IsADirectoryError):
+            if not self.place(outcome.recipe).exists():
+                folder.rename(self.place(outcome.recipe))
+        sync_folder(self.bundles)
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed left half-written. The caller holds the run's lock."""
+        for left in self.bundles.glob(".*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush(handle: int) -> None:
+    os.fsync(handle)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path) -> Dataset:
+    return store.read(path)

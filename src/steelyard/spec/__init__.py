@@ -1,0 +1,53 @@
+"""What the user wants: one YAML file, or one Python object, every field with its unit.
+
+``load`` and ``parse`` read YAML; building a :class:`Spec` in Python goes through the same checks. Whatever is wrong is
+told at once, each problem with its place, its line and the way out.
+"""
+
+from steelyard.spec._load import load, parse
+from steelyard.spec._parts import (
+    AtLeast,
+    AtMost,
+    Budget,
+    Cash,
+    Checks,
+    ColumnsPart,
+    Cost,
+    LearnersPart,
+    LeversPart,
+    Part,
+    Quality,
+    Serving,
+    SplitPart,
+    Traffic,
+    Value,
+    Word,
+)
+from steelyard.spec._reference import json_schema, reference
+from steelyard.spec._rules import check_task
+from steelyard.spec._spec import Spec
+
+__all__ = [
+    "AtLeast",
+    "AtMost",
+    "Budget",
+    "Cash",
+    "Checks",
+    "ColumnsPart",
+    "Cost",
+    "LearnersPart",
+    "LeversPart",
+    "Part",
+    "Quality",
+    "Serving",
+    "Spec",
+    "SplitPart",
+    "Traffic",
+    "Value",
+    "Word",
+    "check_task",
+    "json_schema",
+    "load",
+    "parse",
+    "reference",
+]

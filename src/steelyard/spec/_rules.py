@@ -1,0 +1,220 @@
+"""What fields that are each right by themselves may not say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from steelyard.contracts import Problem as Kind
+from steelyard.contracts import Task
+from steelyard.errors import SpecInvalid, SteelyardError, nearest
+from steelyard.registry import learners, levers
+from steelyard.spec._words import Place, Problem, dotted
+from steelyard.units import Money
+
+try:
+    from steelyard.tasks import Metric, default_aim, metric
+except ImportError:  # TEMPORARY until tasks is written
+    Metric = default_aim = metric = None
+
+if TYPE_CHECKING:
+    from steelyard.spec._spec import Spec
+
+KINDS = ("number", "category", "text", "image", "time")
+OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative")
+PLAIN = ("right", "wrong")
+
+_OF_TASK = {"regression": {Kind.REGRESSION}, "classification": {Kind.BINARY, Kind.MULTICLASS}}
+
+
+def broken_rules(spec: Spec) -> Iterator[Problem]:
+    """Yield every rule that a spec breaks and that can be seen without its data."""
+    for rule in _RULES:
+        yield from rule(spec)
+
+
+def check_task(spec: Spec, task: Task) -> None:
+    """Check what can only be seen once the task is known: the metric, the target's direction, the values.
+
+    Raises
+    ------
+    SpecInvalid
+        With every problem, one a line.
+    """
+    found = [*_aim({task.problem}, spec), *_values_of(task, spec)]
+    if found:
+        raise SpecInvalid("\n".join(map(str, found)))
+
+
+def _metric(name: str) -> Metric | str:
+    try:
+        return metric(name)
+    except SteelyardError as problem:
+        return str(problem)
+
+
+def _quality(spec: Spec) -> Iterator[Problem]:
+    wanted = spec.quality
+    if wanted.at_least is not None and wanted.at_most is not None:
+        yield Problem(("quality", "at_most"), "given beside at_least; one metric has one target, keep one of them")
+    if wanted.confidence is not None and wanted.at_least is None and wanted.at_most is None:
+        yield Problem(("quality", "confidence"), "asks for the bound to meet a target, but there is none; add at_least")
+    if wanted.metric == "value" and spec.value is None:
+        yield Problem(("quality", "metric"), "is 'value', but no outcome has one; add a `value:` part")
+    yield from _aim(_OF_TASK.get(spec.task or "", set()), spec)
+
+
+def _aim(kinds: set[Kind], spec: Spec) -> Iterator[Problem]:
+    """Check metric and target; ``kinds`` are the tasks that it may be, none where that is not known."""
+    place: Place = ("quality", "metric")
+    if metric is None or (spec.quality.metric is None and len(kinds) != 1):
+        return
+    found = _metric(spec.quality.metric or default_aim(next(iter(kinds))))
+    if isinstance(found, str):
+        yield Problem(place, found)
+        return
+    if kinds and not kinds & found.problems:
+        several = ", ".join(sorted(found.problems))
+        yield Problem(place, f"{found.name} is a metric of {several}, and this is {' or '.join(sorted(kinds))}")
+    yield from _target(found, spec)
+
+
+def _target(aim: Metric, spec: Spec) -> Iterator[Problem]:
+    right, wrong = ("at_least", "at_most") if aim.better == "higher" else ("at_most", "at_least")
+    if getattr(spec.quality, wrong) is not None and getattr(spec.quality, right) is None:
+        yield Problem(("quality", wrong), f"{aim.name} is better when {aim.better}; ask for it with {right}")
+    for name in ("at_least", "at_most"):
+        asked = getattr(spec.quality, name)
+        if asked is not None and not aim.low <= asked <= aim.high:
+            hint = f" (did you mean {asked / 100:g}?)" if aim.high == 1 and 1 < asked <= 100 else ""
+            yield Problem(
+                ("quality", name), f"{aim.name} lies between {aim.low:g} and {aim.high:g}; got {asked:g}{hint}"
+            )
+
+
+def _target_column(spec: Spec) -> Iterator[Problem]:
+    for place, column in _roles(spec):
+        if column == spec.target:
+            yield Problem(place, f"names {column!r}, which is the target; take it off here")
+
+
+def _roles(spec: Spec) -> Iterator[tuple[Place, str]]:
+    """Yield every column that a spec names, with where it does."""
+    for name in ("ignore", *KINDS, "allow"):
+        for i, column in enumerate(getattr(spec.columns, name)):
+            yield ("columns", name, i), column
+    for column in spec.columns.price:
+        yield ("columns", "price", column), column
+    if spec.columns.weight is not None:
+        yield ("columns", "weight"), spec.columns.weight
+    for name in ("group", "time", "column"):
+        if (column := getattr(spec.split, name)) is not None:
+            yield ("split", name), column
+
+
+def _columns(spec: Spec) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for kind in KINDS:
+        for i, column in enumerate(getattr(spec.columns, kind)):
+            other = first.setdefault(column, kind)
+            if other != kind:
+                yield Problem(("columns", kind, i), f"{column!r} is listed under {other} too; a column has one kind")
+    for i, column in enumerate(spec.columns.ignore):
+        for name in (*KINDS, "allow", "price"):
+            if column in getattr(spec.columns, name):
+                yield Problem(("columns", "ignore", i), f"{column!r} is listed under {name} too; keep one of the two")
+
+
+def _split(spec: Spec) -> Iterator[Problem]:
+    split, given = spec.split, spec.split.model_fields_set
+    if split.column is not None:
+        for name in sorted(given & {"time", "group", "by", "test"}):
+            yield Problem(("split", name), f"column {split.column!r} already says which rows are test; leave one out")
+    elif split.by == "index":
+        for name in sorted(given & {"time", "group", "test"}):
+            yield Problem(
+                ("split", name), "by: index already says which rows are test (crc32(str(i)) % 5 == 0); leave one out"
+            )
+    if split.folds == 1:
+        yield Problem(("split", "folds"), "one fold leaves nothing to train on; take 2 or more, or 0 for one holdout")
+    if split.time is not None and split.time == split.group:
+        yield Problem(("split", "group"), "names the same column as split.time; keep one of the two")
+
+
+def _value(spec: Spec) -> Iterator[Problem]:
+    if spec.value is None:
+        return
+    given = {name for name in (*OUTCOMES, *PLAIN) if getattr(spec.value, name) is not None}
+    if not given:
+        yield Problem(("value",), f"names no outcome; give one or more of {', '.join((*OUTCOMES, *PLAIN))}")
+    if given & set(OUTCOMES) and given & set(PLAIN):
+        mixed = ", ".join(n for n in PLAIN if n in given)
+        yield Problem(("value",), f"mixes {mixed} with outcomes of a positive class; use one way of speaking")
+    if spec.task == "regression":
+        yield Problem(("value",), "values right and wrong decisions, and a regression makes none; take it out")
+
+
+def _values_of(task: Task, spec: Spec) -> Iterator[Problem]:
+    if spec.value is None:
+        return
+    if task.problem is Kind.REGRESSION and spec.task is None:
+        yield Problem(("value",), f"values right and wrong decisions, and {task.target!r} is a number; take it out")
+    if task.problem is Kind.MULTICLASS:
+        for name in OUTCOMES:
+            if getattr(spec.value, name) is not None:
+                yield Problem(("value", name), f"speaks of two classes, and there are {len(task.classes)}; use right")
+
+
+def _currency(spec: Spec) -> Iterator[Problem]:
+    first: dict[str, Place] = {}
+    for place, money in _amounts(spec):
+        first.setdefault(money.currency, place)
+    if len(first) > 1:
+        (one, where), (other, place) = list(first.items())[:2]
+        yield Problem(place, f"is in {other}, and {dotted(where)} in {one}; write all amounts in one currency")
+
+
+def _amounts(spec: Spec) -> Iterator[tuple[Place, Money]]:
+    for name, owner in (("budget", spec.budget), ("serving", spec.serving), ("value", spec.value)):
+        for inner, amount in owner or ():
+            if isinstance(amount, Money):
+                yield (name, inner), amount
+    for column, amount in spec.columns.price.items():
+        yield ("columns", "price", column), amount
+
+
+def _names(spec: Spec) -> Iterator[Problem]:
+    for name, known in (("levers", levers().names()), ("learners", learners().names())):
+        part = getattr(spec, name)
+        for inner in ("only", "without"):
+            for i, given in enumerate(getattr(part, inner) or ()):
+                if given not in known:
+                    hint = nearest(given, known) or f"; known: {', '.join(known)}"
+                    yield Problem((name, inner, i), f"there is no {name[:-1]} {given!r}{hint}")
+        if part.only is not None and part.without:
+            yield Problem((name, "without"), "given beside only; keep one of the two")
+    if spec.learners.only == () or set(learners().names()) <= set(spec.learners.without):
+        yield Problem(("learners",), "leaves no learner; at least one must be trained")
+
+
+def _rest(spec: Spec) -> Iterator[Problem]:
+    traffic = spec.serving.traffic
+    if traffic is not None and traffic.peak_rps is not None and traffic.peak_rps < traffic.mean_rps:
+        yield Problem(
+            ("serving", "traffic", "peak_rps"),
+            f"the peak ({traffic.peak_rps:g}) cannot be below the mean ({traffic.mean_rps:g})",
+        )
+    if spec.positive is not None and spec.task == "regression":
+        yield Problem(("positive",), "names a class, and a regression has none; take it out")
+
+
+_RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
+    _target_column,
+    _columns,
+    _split,
+    _quality,
+    _value,
+    _currency,
+    _names,
+    _rest,
+)
