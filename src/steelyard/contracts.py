@@ -356,6 +356,8 @@ class Trial:
     cpu_seconds: Seconds = NO_TIME
     peak_bytes: int = 0
     """Most memory that the process of the trial held."""
+    foreseen: Seconds = NO_TIME
+    """What its prior said it would take."""
     weight: Weight | None = None
 
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -50,11 +50,11 @@ def sizes(folder: Path) -> dict[str, int]:
                     found[str(name)] = status.st_size
                 else:
                     what = "a symbolic link" if entry.is_symlink() else "no plain file"
-                    raise BundleRefused(f"bundle {folder}: {name} is {what}; a bundle holds plain files only")
+                    raise BundleRefused(f"{name} is {what}; a bundle holds plain files only")
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleRefused(f"there is no bundle at {folder}; give the folder that holds manifest.json") from None
+        raise BundleRefused("there is no such folder; give the one that holds manifest.json") from None
     except OSError as problem:
-        raise BundleRefused(f"bundle {folder} cannot be read: {problem.strerror}") from None
+        raise BundleRefused(f"it cannot be read: {problem.strerror}") from None
     return found
 
 
@@ -71,9 +71,9 @@ def read(folder: Path, name: str, size: int) -> bytes:
         with open(number, "rb") as file:  # noqa: PTH123 - Path.open cannot refuse links
             content = file.read(size + 1)
     except OSError as problem:
-        raise BundleRefused(f"bundle {folder}: {name} cannot be read: {problem.strerror}") from None
+        raise BundleRefused(f"{name} cannot be read: {problem.strerror}") from None
     if len(content) != size:
-        raise BundleRefused(f"bundle {folder}: {name} changed while it was read; fetch the bundle again")
+        raise BundleRefused(f"{name} changed while it was read; fetch the bundle again")
     return content
 
 
@@ -101,7 +101,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 @contextmanager
-def _refusals(folder: Path) -> Iterable[None]:
+def _refusals(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:

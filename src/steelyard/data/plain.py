@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from steelyard.data.coerce import BLANKS
 from steelyard.data.encoding import decode, read_bytes
 from steelyard.errors import DataUnreadable
 
@@ -59,25 +60,24 @@ def delimiter_of(text: str) -> str:
     return max(_DELIMITERS, key=first.count)
 
 
-def header_of(text: str, path: Path) -> list[str]:
-    """Return the names in the first line; a nameless column is called by its number from 1.
+def names_from(record: list[str], path: Path) -> list[str]:
+    """Return column names from the first line; a nameless column is called by its number from 1.
 
     Raises
     ------
     DataUnreadable
         If a name is doubled.
     """
-    given = _records(text, path).__next__()[1]
-    names = [name.strip() or f"column_{i}" for i, name in enumerate(given, start=1)]
+    names = [name.strip(BLANKS) or f"column_{i}" for i, name in enumerate(record, start=1)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DataUnreadable(f"{path}: column {twice!r} occurs twice in the first line; rename one of the two")
     return names
 
 
-def _records(text: str, path: Path) -> Any:
-    """Yield line numbers (where a record ends) and records; blank lines come as empty records."""
+def records_of(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line numbers (where a record ends, from 1) and records; a blank line is an empty record."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
-    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the limit is the module's: it is put back below
+    before = csv.field_size_limit(2**31 - 1)  # the limit belongs to the module: it is put back below
     try:
         for record in reader:
             yield reader.line_num, record
@@ -90,6 +90,11 @@ def _records(text: str, path: Path) -> Any:
         csv.field_size_limit(before)
 
 
+def header_of(text: str, path: Path) -> list[str]:
+    """Return the column names of a CSV text."""
+    return names_from(next((record for _, record in records_of(text, path) if record), []), path)
+
+
 def parse_csv(text: str, path: Path) -> dict[str, list[Any]]:
     """Return the columns of a CSV text. Blank lines are skipped, except as empty cells of a single column.
 
@@ -98,20 +103,25 @@ def parse_csv(text: str, path: Path) -> dict[str, list[Any]]:
     DataUnreadable
         If a line has more or fewer cells than the first one, or there is no line beside it.
     """
-    names = header_of(text, path)
-    records = _records(text, path)
-    next(records)
+    names: list[str] = []
     rows: list[list[str]] = []
-    for line, record in records:
-        if len(record) == len(names):
+    for line, record in records_of(text, path):
+        if not names:
+            names = names_from(record, path) if record else names
+        elif len(record) == len(names):
             rows.append(record)
         elif record:
             raise DataUnreadable(_ragged(path, line, len(record), len(names)))
         elif len(names) == 1:
             rows.append([""])
     if not rows:
-        raise DataUnreadable(f"{path} has a first line with {len(names)} column names but no rows; add rows below it")
+        raise DataUnreadable(header_only(path, names))
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def header_only(path: Path, names: list[str]) -> str:
+    """Return the sentence about a file without rows."""
+    return f"{path} has a first line with {len(names)} column names but no rows; add rows below it"
 
 
 def _ragged(path: Path, line: int, cells: int, expected: int) -> str:
@@ -156,6 +166,7 @@ def _array(text: str, path: Path) -> list[dict[str, Any]]:
         rows = json.loads(text)
     except json.JSONDecodeError as problem:
         raise DataUnreadable(f"{path}, line {problem.lineno}: not JSON ({problem.msg})") from None
-    if odd := next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None) is not None:
+    odd = next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None)
+    if odd is not None:
         raise DataUnreadable(f"{path}: item {odd} is not a JSON object with column names")
     return list(rows)

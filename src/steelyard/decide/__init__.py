@@ -1,5 +1,18 @@
 """Decide: which candidate ships, whether it meets the targets, and why, in sentences."""
 
+from steelyard.decide.candidates import Candidate, aim_of, candidate, check_currencies, frontier
+from steelyard.decide.choice import decide
+from steelyard.decide.comparison import Paired
 from steelyard.decide.decision import Decision, TargetCheck
 
-__all__ = ["Decision", "TargetCheck"]
+__all__ = [
+    "Candidate",
+    "Decision",
+    "Paired",
+    "TargetCheck",
+    "aim_of",
+    "candidate",
+    "check_currencies",
+    "decide",
+    "frontier",
+]

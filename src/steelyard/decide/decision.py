@@ -50,9 +50,9 @@ class TargetCheck:
 class Decision:
     """The candidate that was chosen, by its trial's number, and the sentences that say why.
 
-    ``equal`` names the candidates that the rule held equal to the best one (the chosen one among them, where
-    it is not the best itself); ``rejected`` holds one sentence a candidate that was never in question;
-    ``tightest`` names the target that is furthest from being met, where none of the candidates meets them all.
+    ``equal`` names the candidates that the rule held equal to the best one; ``rejected`` holds one sentence for
+    each that was never in question, ``passed_over`` one for every other that was not chosen; ``tightest`` names
+    the target that is furthest from being met, where no candidate meets them all.
     """
 
     number: int
@@ -60,6 +60,7 @@ class Decision:
     reasons: tuple[str, ...]
     equal: tuple[int, ...] = ()
     rejected: Mapping[int, str] = field(default_factory=dict)
+    passed_over: Mapping[int, str] = field(default_factory=dict)
     targets: tuple[TargetCheck, ...] = ()
     tightest: str | None = None
     frontier: tuple[int, ...] = ()
@@ -72,6 +73,7 @@ class Decision:
             "reasons": list(self.reasons),
             "equal": list(self.equal),
             "rejected": {str(k): v for k, v in self.rejected.items()},
+            "passed_over": {str(k): v for k, v in self.passed_over.items()},
             "targets": [t.to_json() for t in self.targets],
             "tightest": self.tightest,
             "frontier": list(self.frontier),
@@ -86,6 +88,7 @@ class Decision:
             reasons=tuple(data["reasons"]),
             equal=tuple(data["equal"]),
             rejected={int(k): v for k, v in data["rejected"].items()},
+            passed_over={int(k): v for k, v in data["passed_over"].items()},
             targets=tuple(TargetCheck.from_json(t) for t in data["targets"]),
             tightest=data["tightest"],
             frontier=tuple(data["frontier"]),

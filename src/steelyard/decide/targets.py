@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
+from steelyard.contracts import Task
 from steelyard.decide.candidates import Candidate
 from steelyard.decide.decision import TargetCheck
-from steelyard.decide.words import figure, money, span
+from steelyard.decide.words import figure, money, span, unit_of
 from steelyard.spec import Spec
 from steelyard.tasks import metric as metric_named
 from steelyard.units import Estimate
@@ -31,11 +32,11 @@ class Target:
     """Ask for the end of this interval instead of the estimate; quality only."""
 
 
-def targets(spec: Spec, aim: str) -> tuple[Target, ...]:
+def targets(spec: Spec, task: Task, aim: str) -> tuple[Target, ...]:
     """Return what the spec asks for, quality first."""
     quality, serving, found = spec.quality, spec.serving, []
     name = aim if quality.metric is None else quality.metric
-    unit = metric_named(name).unit
+    unit = unit_of(metric_named(name), task)
     if quality.at_least is not None:
         found.append(Target(name, quality.at_least, "least", unit, quality.confidence))
     if quality.at_most is not None:
@@ -64,10 +65,7 @@ def check(target: Target, candidate: Candidate) -> TargetCheck:
         probability=probability(got, target.asked, target.at),
         short=0.0 if met else short,
     )
-    return TargetCheck(**{f: getattr(checked, f) for f in _FIELDS}, sentence=_sentence(checked, target, reached))
-
-
-_FIELDS = ("name", "asked", "at", "got", "met", "probability", "short")
+    return replace(checked, sentence=_sentence(checked, target, reached))
 
 
 def probability(got: Estimate, asked: float, at: Literal["least", "most"]) -> float | None:
@@ -104,12 +102,16 @@ def share_missing(checked: TargetCheck, candidate: Candidate, baseline: Candidat
     return min(1.0, checked.short / way) if way > 0 else 1.0
 
 
-def label(checked: TargetCheck | Target, value: float | None, currency: str = "") -> str:
-    """Return a figure in the unit of its target: ``20.0 ms``, ``4.100 MB``, ``0.08 USD``, ``0.789``."""
-    if checked.name == "cost_per_million":
-        return money(value, currency)
-    unit = {"latency_p95_ms": " ms", "size_mb": " MB"}.get(checked.name, "")
-    return figure(value) + unit
+def amount(target: Target, value: float) -> str:
+    """Return a figure in the unit of a target, as short as it can be said: ``20 ms``, ``0.08 USD``, ``0.78``."""
+    if target.name == "cost_per_million":
+        return money(value, target.unit)
+    return f"{_plain(value)} {target.unit}".rstrip()
+
+
+def _plain(value: float) -> str:
+    text = figure(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _figure_of(target: Target, candidate: Candidate) -> Estimate:
@@ -131,23 +133,19 @@ def _bound(got: Estimate, at: Literal["least", "most"], confidence: float) -> fl
 
 
 def _sentence(checked: TargetCheck, target: Target, reached: float) -> str:
-    asked = f"at {checked.at} {label(target, checked.asked, target.unit)}"
-    name = NAMES.get(target.name, target.name)
-    got = _got(checked, target)
+    name, asked = NAMES.get(target.name, target.name), f"at {checked.at} {amount(target, checked.asked)}"
     if not math.isfinite(checked.got.value):
         return f"{name} could not be measured on these rows; asked: {asked}."
-    chance = "" if checked.probability is None else f", with a probability of {percent(checked.probability)}"
-    by = "" if target.confidence is None else f" at {target.confidence:.0%} confidence"
-    if checked.met:
-        return f"{name} is {got}: meets {asked}{by}{chance}."
-    bound = "" if target.confidence is None else f" (the bound is {figure(reached)})"
-    return f"{name} is {got}: misses {asked}{by} by {label(target, checked.short, target.unit)}{bound}{chance}."
+    bound = "" if target.confidence is None else f" (its {target.confidence:.0%} bound: {figure(reached)})"
+    chance = "" if checked.probability is None else f" Probability that it does: {percent(checked.probability)}."
+    verdict = "meets" if checked.met else f"misses by {amount(target, checked.short)}"
+    return f"{name} {_got(checked, target)}{bound} {verdict} the target of {asked}.{chance}"
 
 
 def _got(checked: TargetCheck, target: Target) -> str:
     if target.name == "cost_per_million":
         return money(checked.got.value, target.unit)
-    return span(checked.got, {"latency_p95_ms": "ms", "size_mb": "MB"}.get(target.name, ""))
+    return span(checked.got, target.unit)
 
 
 NAMES = {"latency_p95_ms": "p95 latency", "size_mb": "size", "cost_per_million": "cost per million"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steelyard.contracts import Task
 from steelyard.recipe import Combine, Plan, Recipe, Shrink, Step, Train, describe
+from steelyard.tasks import Metric
 from steelyard.units import Estimate
 
 
@@ -64,6 +66,12 @@ def money(amount: float | None, currency: str) -> str:
         return "unknown"
     places = 2 if amount == 0 or abs(amount) >= 0.1 else min(12, 1 - math.floor(math.log10(abs(amount))))
     return f"{amount:,.{places}f} {currency}"
+
+
+def unit_of(metric: Metric, task: Task) -> str:
+    """Return the unit to print beside a figure of quality; nothing where it has none of its own."""
+    unit = metric.unit_for(task)
+    return "" if "target" in unit else unit
 
 
 def currency_of(unit: str) -> str:

@@ -111,6 +111,6 @@ def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float
     else:
         why = f"busy at most {machines.load:.0%} of the time to keep {target:g} ms"
     return (
-        f"{machines.replicas} replica(s) of {machines.threads} core(s) for {_peak(traffic):g} requests a second at the peak, "
-        f"{why}, paid around the clock for {traffic.mean_rps:g} requests a second on average"
+        f"{machines.replicas} replica(s) of {machines.threads} core(s) for a peak of {_peak(traffic):g} requests/s, "
+        f"{why}, paid around the clock for {traffic.mean_rps:g} requests/s on average"
     )

@@ -51,6 +51,7 @@ def trial_to_json(trial: Trial) -> dict[str, Any]:
         "seconds": float(trial.seconds),
         "cpu_seconds": float(trial.cpu_seconds),
         "peak_bytes": trial.peak_bytes,
+        "foreseen": float(trial.foreseen),
         "weight": None if trial.weight is None else weight_to_json(trial.weight),
     }
 
@@ -70,6 +71,7 @@ def trial_from_json(data: Mapping[str, Any]) -> Trial:
         seconds=Seconds(data["seconds"]),
         cpu_seconds=Seconds(data["cpu_seconds"]),
         peak_bytes=data["peak_bytes"],
+        foreseen=Seconds(data["foreseen"]),
         weight=None if data["weight"] is None else weight_from_json(data["weight"]),
     )
 

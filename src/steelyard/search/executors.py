@@ -18,7 +18,7 @@ class Finished:
 
     ``left`` is what :func:`~steelyard.search.execute.execute` returned, or ``None`` where the worker died, was
     stopped, or could not do it; ``problem`` then says why, in words, and ``cause`` in one word: ``"late"``,
-    ``"memory"``, ``"died"`` or ``"refused"``.
+    ``"memory"``, ``"died"``, ``"cancelled"`` or ``"refused"``.
     """
 
     job: Job
@@ -68,6 +68,10 @@ class Executor(Protocol):
         """Return what happened, as soon as something did and at the latest after ``seconds``."""
         ...
 
+    def cancel(self) -> None:
+        """Stop the jobs under way; each still comes back, with the cause ``"cancelled"``."""
+        ...
+
     def close(self) -> None:
         """Stop everything; may be called twice."""
         ...
@@ -96,6 +100,9 @@ class InProcess:
 
     def load(self, modules: tuple[str, ...]) -> None:
         """Import nothing ahead: a job imports what it needs."""
+
+    def cancel(self) -> None:
+        """Do nothing: between two waits no job is under way."""
 
     def close(self) -> None:
         """Forget the jobs not done."""

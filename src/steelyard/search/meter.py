@@ -15,7 +15,8 @@ PART_STEP = 1_000_000
 class JobMeter:
     """The meter of one job.
 
-    It answers "stop" once the deadline has passed, or once a reported value lies below the hurdle of its step.
+    It answers "stop" once the deadline has passed, or once the best value reported so far lies below the hurdle of
+    its step.
     Curves are kept of the first part only, then one point a part, so that trials are compared like with like.
     """
 
@@ -29,6 +30,7 @@ class JobMeter:
         self._hurdles = dict(hurdles or {})
         self._tell = tell
         self._part = 0
+        self._best = -math.inf
         self._scores: list[float] = []
         self.curve: list[tuple[int, float]] = []
         self.notes: list[str] = []
@@ -37,8 +39,9 @@ class JobMeter:
 
     def report(self, step: int, value: float) -> bool:
         """Take a value of the aim (higher better) after a step; return whether to go on."""
-        if self._part == 0:
-            self._keep(step, value)
+        if self._part == 0 and math.isfinite(value):
+            self._best = max(self._best, value)
+            self._keep(step, value, judged=self._best)
         if self.remaining() <= 0:
             self.late = True
         return not (self.pruned or self.late)
@@ -47,7 +50,9 @@ class JobMeter:
         """Take the score of a finished part; return whether the next one is worth starting."""
         self._part += 1
         self._scores.append(score)
-        self._keep(PART_STEP + self._part, math.fsum(self._scores) / len(self._scores))
+        mean = math.fsum(self._scores) / len(self._scores)
+        if math.isfinite(mean):
+            self._keep(PART_STEP + self._part, mean, judged=mean)
         return not self.pruned
 
     def remaining(self) -> Seconds:
@@ -59,11 +64,9 @@ class JobMeter:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def _keep(self, step: int, value: float) -> None:
-        if not math.isfinite(value):
-            return
+    def _keep(self, step: int, value: float, *, judged: float) -> None:
         self.curve.append((step, value))
         if self._tell is not None:
             self._tell(step, value)
-        if value < self._hurdles.get(step, -math.inf):
+        if judged < self._hurdles.get(step, -math.inf):
             self.pruned = True

@@ -48,6 +48,11 @@ class Search:
         self._levers = levers
         self.trials: list[Trial] = []
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The learners that may be used."""
+        return tuple(learner.name for learner in self._learners)
+
     def tell(self, trial: Trial) -> None:
         """Take a trial that ended, whatever its ending."""
         self.trials.append(trial)

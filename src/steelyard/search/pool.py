@@ -87,6 +87,12 @@ class LocalPool:
             self._police()
         return news
 
+    def cancel(self) -> None:
+        """Kill the children that are at work; their workers live on."""
+        for worker in self._workers:
+            if worker.job is not None:
+                self._stop(worker, "cancelled")
+
     def close(self) -> None:
         """Kill every worker and its child."""
         self._closed = True
@@ -209,6 +215,8 @@ def _why(cause: str, code: int, log: Path) -> str:
     match cause:
         case "late":
             return "stopped at its deadline"
+        case "cancelled":
+            return "stopped with the run"
         case "memory":
             return "ended by the system or by `budget.memory_gb` for the memory it held"
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from numbers import Integral
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,9 +24,11 @@ from steelyard.units import Money
 
 def _word(value: object) -> object:
     """Write a number as the class or the column that it names: ``1`` and ``1.0`` as ``"1"``."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, Integral):
         return str(int(value))
-    return str(value) if isinstance(value, int | float) else value
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(float(value))
+    return value
 
 
 def _not_negative(value: object) -> Money:

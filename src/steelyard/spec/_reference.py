@@ -56,7 +56,9 @@ def reference() -> str:
 def _tables(model: type[BaseModel], above: tuple[str, ...], title: str) -> Iterator[str]:
     about = (model.__doc__ or "").partition("\n")[0]
     rows = [_row(model, name) for name in model.model_fields]
-    yield "\n".join([f"## {title}", "", about, "", "| field | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
+    yield "\n".join(
+        [f"## {title}", "", about, "", "| field | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
+    )
     for name, field in model.model_fields.items():
         for part in models(field.annotation):
             inner = (*above, name)

@@ -10,12 +10,8 @@ from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
 from steelyard.spec._words import Place, Problem, dotted
+from steelyard.tasks import Metric, default_aim, metric
 from steelyard.units import Money
-
-try:
-    from steelyard.tasks import Metric, default_aim, metric
-except ImportError:  # TEMPORARY until tasks is written
-    Metric = default_aim = metric = None
 
 if TYPE_CHECKING:
     from steelyard.spec._spec import Spec
@@ -67,7 +63,7 @@ def _quality(spec: Spec) -> Iterator[Problem]:
 def _aim(kinds: set[Kind], spec: Spec) -> Iterator[Problem]:
     """Check metric and target; ``kinds`` are the tasks that it may be, none where that is not known."""
     place: Place = ("quality", "metric")
-    if metric is None or (spec.quality.metric is None and len(kinds) != 1):
+    if spec.quality.metric is None and len(kinds) != 1:
         return
     found = _metric(spec.quality.metric or default_aim(next(iter(kinds))))
     if isinstance(found, str):

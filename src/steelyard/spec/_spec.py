@@ -47,7 +47,7 @@ Source = Annotated[
     Any,
     BeforeValidator(_source),
     WithJsonSchema({"type": "string"}),
-    Words("a file, a folder, sklearn:NAME, or a pandas or polars data frame"),
+    Words("a file, a folder, a zip, sklearn:NAME, or a data frame"),
 ]
 
 
@@ -77,9 +77,7 @@ class Spec(Part):
     name: Annotated[str, Words("letters, digits, '.', '_' and '-', at most 100")] | None = Field(
         None, description="Name of the run; unset: of the data.", pattern=r"^[\w][\w.-]{0,99}$"
     )
-    data: Source = Field(
-        description="File, folder, zip, data frame, or sklearn:NAME; relative to the spec or to STEELYARD_DATA."
-    )
+    data: Source = Field(description="What to learn from; a path is relative to the spec or to STEELYARD_DATA.")
     target: Word = Field(description="Column to predict.", min_length=1)
     task: Literal["classification", "regression"] | None = Field(None, description="Unset: inferred from the target.")
     positive: Word | None = Field(None, description="The class that precision, recall and outcomes speak of.")

@@ -79,35 +79,41 @@ def _phrase(annotation: Any, metadata: Iterable[Any] = (), examples: list[Any] |
     for mark in marks:
         if isinstance(mark, Words):
             return mark.text
-    simple = {str: "a name", Path: "a path"}
-    if inner in simple:
-        return simple[inner]
+    if get_origin(inner) is not None:
+        return _inside(inner)
     if inner in (int, float):
         return ("a whole number" if inner is int else "a number") + _range(marks)
-    if get_origin(inner) is Literal:
-        return f"one of {', '.join(map(str, get_args(inner)))}"
-    if get_origin(inner) is tuple:
-        return f"a list, each {_phrase(get_args(inner)[0])}"
-    if get_origin(inner) is dict:
-        return f"a mapping of names, each to {_phrase(get_args(inner)[1])}"
+    if inner in (str, Path):
+        return "a name" if inner is str else "a path"
     return "a mapping of names to values" + (f", such as {compact(examples[0])}" if examples else "")
 
 
+def _inside(generic: Any) -> str:
+    """Say what a list, a mapping or a choice takes."""
+    arguments = get_args(generic)
+    if get_origin(generic) is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if get_origin(generic) is tuple:
+        return f"a list, each {_phrase(arguments[0])}"
+    return f"a mapping of names, each to {_phrase(arguments[1])}"
+
+
 def _range(marks: Iterable[Any]) -> str:
-    low = high = None
+    """Say which numbers fit: ``" from 1 to 256"``, ``" above 0"``."""
+    least, most = "", ""
     for mark in marks:
         match mark:
-            case Ge(ge=bound):
-                low = (bound, f"of {bound} or more")
-            case Gt(gt=bound):
-                low = (bound, f"above {bound}")
-            case Le(le=bound):
-                high = (bound, f"of {bound} or less")
-            case Lt(lt=bound):
-                high = (bound, f"below {bound}")
-    if low and high and low[1].startswith("of") and high[1].startswith("of"):
-        return f" from {low[0]} to {high[0]}"
-    return "".join(f" {joint}{end[1]}" for joint, end in (("", low), ("and " if low else "", high)) if end)
+            case Ge(ge=low):
+                least = f"of {low} or more"
+            case Gt(gt=low):
+                least = f"above {low}"
+            case Le(le=high):
+                most = f"of {high} or less"
+            case Lt(lt=high):
+                most = f"below {high}"
+    if least.endswith("or more") and most.endswith("or less"):
+        return f" from {least.split()[1]} to {most.split()[1]}"
+    return "".join(f" {end}" for end in (least, "and" if least and most else "", most) if end)
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:

@@ -85,9 +85,8 @@ def dump(values: Mapping[str, Any]) -> str:
 
 def compact(values: object) -> str:
     """Write plain values on one line, as in ``{test: 0.2, group: customer}``."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True)[
-        :-1
-    ].removesuffix("\n...")
+    text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True)
+    return str(text).removesuffix("\n").removesuffix("\n...")
 
 
 def _scan(text: str, source: str) -> None:
@@ -100,7 +99,7 @@ def _scan(text: str, source: str) -> None:
     depth = documents = 0
     try:
         for event in yaml.parse(text, Loader=_Loader):
-            line = event.start_mark.line + 1
+            line = _line(event)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             documents += isinstance(event, yaml.DocumentStartEvent)
             if isinstance(event, yaml.AliasEvent):
@@ -110,6 +109,11 @@ def _scan(text: str, source: str) -> None:
                 raise SpecInvalid(f"{source}, line {line}: this {what}")
     except yaml.YAMLError as problem:
         raise SpecInvalid(f"{source}{_why(problem, text)}") from None
+
+
+def _line(of: yaml.Event | yaml.Node) -> int:
+    """Return the line, from 1, on which something starts."""
+    return of.start_mark.line + 1 if of.start_mark else 1
 
 
 def _why(problem: yaml.YAMLError, text: str) -> str:
@@ -127,7 +131,7 @@ def _why(problem: yaml.YAMLError, text: str) -> str:
 
 
 def _build(node: yaml.Node, place: tuple[str | int, ...], tree: Tree) -> Any:
-    tree.lines.setdefault(place, node.start_mark.line + 1)
+    tree.lines.setdefault(place, _line(node))
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, place, tree)
     if isinstance(node, yaml.SequenceNode):
@@ -138,7 +142,7 @@ def _build(node: yaml.Node, place: tuple[str | int, ...], tree: Tree) -> Any:
 def _mapping(node: yaml.MappingNode, place: tuple[str | int, ...], tree: Tree) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in node.value:
-        line = key.start_mark.line + 1
+        line = _line(key)
         if not isinstance(key, yaml.ScalarNode):
             tree.problems.append((place, f"a name on line {line} is a list or a mapping; names are plain words"))
             continue

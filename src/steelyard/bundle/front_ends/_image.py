@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
-from steelyard.bundle.front_ends.base import Cells, Tensors, column, options_of, shape_of
+from steelyard.bundle.front_ends.base import Cells, RowRefused, Tensors, column, options_of, shape_of
 from steelyard.bundle.front_ends.pictures import Opener, pixels
 from steelyard.contracts import Columns, Feed, Kind
-from steelyard.errors import BundleRefused, RowsRefused
+from steelyard.errors import BundleRefused
 
 _LARGEST = 4096
 _PIXELS_AT_ONCE = 2**22
@@ -55,7 +55,7 @@ class Image:
 
         Raises
         ------
-        RowsRefused
+        RowRefused
             If an image cannot be read; the sentence names the row.
         """
         return {self.input: self._stacked(list(column(columns, self.column)))}
@@ -71,5 +71,5 @@ class Image:
                 try:
                     tensor[row] = pixels(opener(source), self.height, self.width, self.channels)
                 except ValueError as problem:
-                    raise RowsRefused(f"row {row}, column {self.column!r}: {problem}") from None
+                    raise RowRefused(row, f" of column {self.column!r}: {problem}") from None
         return cast("np.ndarray[Any, np.dtype[np.uint8]]", tensor)

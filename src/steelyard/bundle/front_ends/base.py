@@ -18,6 +18,18 @@ Cells = Mapping[str, Any]
 """One row by column, each cell as it would stand in :data:`steelyard.contracts.Columns`."""
 
 
+class RowRefused(RowsRefused):
+    """One row does not fit; ``row`` is its place among the rows that were given, from 0."""
+
+    def __init__(self, row: int, sentence: str) -> None:
+        super().__init__(f"row {row} (from 0){sentence}")
+        self.row, self.sentence = row, sentence
+
+    def shifted(self, rows: int) -> RowRefused:
+        """Return the same refusal where so many rows went before."""
+        return RowRefused(self.row + rows, self.sentence)
+
+
 class Extractor(Protocol):
     """A front end made ready for one feed. Holds no state between calls."""
 

@@ -45,10 +45,10 @@ class Opener:
         ValueError
             If it cannot be read; the message says why.
         """
-        if isinstance(source, np.ndarray):
+        if isinstance(source, np.ndarray | Image.Image):
             return source
-        if isinstance(source, Image.Image):
-            return source
+        if source is None or source == "":
+            raise ValueError("the image is missing; drop the row or give its file")
         if isinstance(source, bytes | bytearray | memoryview):
             return _decoded(BytesIO(source), "the bytes")
         if isinstance(source, str | PathLike):
@@ -59,8 +59,6 @@ class Opener:
         )
 
     def _at(self, place: str) -> Image.Image:
-        if not place:
-            raise ValueError("the image is missing; drop the row or give its file")
         archive, between, member = place.partition(_BETWEEN)
         shown = repr(place if len(place) <= _SHOWN else f"...{place[-_SHOWN:]}")
         try:

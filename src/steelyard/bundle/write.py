@@ -1,0 +1,123 @@
+"""How a bundle comes to be: written aside, brought to the disk, renamed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from steelyard import recipe as recipes
+from steelyard.bundle import disk
+from steelyard.bundle.card import card
+from steelyard.bundle.graphs import check_graph
+from steelyard.bundle.manifest import (
+    CARD,
+    FILES,
+    GRAPH,
+    MANIFEST,
+    PROTOCOL,
+    SEAL,
+    File,
+    Manifest,
+    Several,
+    Single,
+    seal,
+    signature_of,
+)
+from steelyard.bundle.opening import Opened, read
+from steelyard.bundle.rules import check_rule
+from steelyard.bundle.running import extractors
+from steelyard.contracts import Artefact, Rule, Schema, Task
+from steelyard.errors import BundleRefused
+from steelyard.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Finished bundles to be joined by a rule; they are copied into the new one."""
+
+    rule: Rule
+    members: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a bundle is told to say of itself. ``extra`` is plain JSON (rounds, protocol, seed ...)."""
+
+    task: Task
+    schema: Schema
+    recipe: Recipe
+    fingerprint: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(folder: Path, model: Artefact | Joined, about: About) -> None:
+    """Write a bundle: complete, or not at all.
+
+    Raises
+    ------
+    BundleRefused
+        If the model could not be loaded back: an unsafe graph, an unknown front end, a rule that does not fit.
+    RunUnwritable
+        If the folder exists already, or the disk refuses.
+    """
+    if isinstance(model, Artefact):
+        described, reads, files = _single(model, about)
+    else:
+        described, reads, files = _several(model, about)
+    # A model that reads no column still has to be told how many rows there are.
+    inputs = [c for c in about.schema.features if c.name in reads or not reads]
+    manifest = Manifest(
+        protocol=PROTOCOL,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        task=about.task,
+        columns=about.schema.columns,
+        signature=signature_of(about.task, inputs),
+        recipe=recipes.to_json(about.recipe),
+        fingerprint=about.fingerprint,
+        model=described,
+        files={},
+        extra=dict(about.extra),
+    )
+    files[CARD] = card(manifest, about.recipe, sum(map(len, files.values()))).encode(errors="surrogatepass")
+    listed = {name: File.of(content) for name, content in sorted(files.items())}
+    content = manifest.model_copy(update={"files": listed}).to_bytes()
+    disk.write(folder, {**files, MANIFEST: content, SEAL: seal(content)})
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("steelyard", "onnxruntime", "numpy", "pillow")}
+    return {"python": platform.python_version(), **packages}
+
+
+def _single(model: Artefact, about: About) -> tuple[Single, set[str], dict[str, bytes]]:
+    check_graph(model.graph)
+    extractors(model.feeds, model.files, about.schema)
+    described = Single(graph=GRAPH, feeds=model.feeds, files=tuple(sorted(model.files)))
+    reads = {name for feed in model.feeds for name in feed.columns}
+    return described, reads, {GRAPH: model.graph, **{FILES + name: content for name, content in model.files.items()}}
+
+
+def _several(model: Joined, about: About) -> tuple[Several, set[str], dict[str, bytes]]:
+    check_rule(model.rule, len(model.members), about.task)
+    names = tuple(f"members/{number}" for number in range(len(model.members)))
+    reads: set[str] = set()
+    files: dict[str, bytes] = {}
+    for name, source in zip(names, model.members, strict=True):
+        member = read(source)
+        same_question(member, about.task, str(source))
+        reads |= {value.name for value in member.manifest.signature.inputs}
+        files |= {f"{name}/{path}": content for path, content in member.files.items()}
+    return Several(rule=dict(model.rule), members=names), reads, files
+
+
+def same_question(member: Opened, task: Task, name: str) -> None:
+    """Refuse a member that answers another question than the bundle it stands in."""
+    asked, answered = (task.problem, task.classes), (member.manifest.task.problem, member.manifest.task.classes)
+    if asked != answered:
+        raise BundleRefused(f"member {name} answers {answered}, not {asked}; join bundles of one task only")

@@ -1,0 +1,103 @@
+"""Folders and zip archives: one folder a class, or a table beside the images that it names."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from steelyard.data.coerce import objects
+from steelyard.data.fast import tidy
+from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
+from steelyard.data.readers.delimited import parse, read
+from steelyard.data.table import Cells
+from steelyard.errors import DataUnreadable
+
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+SIDES = frozenset({"train", "training", "valid", "validation", "val", "dev", "calibration", "calib", "test", "testing"})
+_TABLES = frozenset({*CSV_ENDINGS, *JSON_ENDINGS})
+_LAYOUT = "put each image in a folder named for its class, or add one CSV file that names the images"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Columns, and the column of images if their paths are already whole."""
+
+    columns: dict[str, Cells]
+    images: frozenset[str] = frozenset()
+
+
+def read_folder(folder: Path, target: str) -> Found:
+    """Return the table of a folder of class folders, or the one table file that lies in it.
+
+    Raises
+    ------
+    DataUnreadable
+        If it is laid out in neither way.
+    """
+    tables = sorted(p for p in folder.iterdir() if p.is_file() and ending_of(p) in _TABLES)
+    if len(tables) == 1:
+        return Found(read(tables[0]))
+    if len(tables) > 1:
+        raise DataUnreadable(f"{folder} holds {len(tables)} tables; give the path of one, such as {tables[0]}")
+    members = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return _by_class(members, target, str(folder), f"{folder.resolve()}/")
+
+
+def read_zip(path: Path, target: str) -> Found:
+    """Return the table of a zip archive, laid out as :func:`read_folder` reads them.
+
+    Raises
+    ------
+    DataUnreadable
+        If the archive is damaged, locked, or has a member that would land outside of it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _safe(archive, path)
+            tables = [m for m in members if ending_of(Path(m)) in _TABLES]
+            if len(tables) == 1:
+                return Found(parse(archive.read(tables[0]), Path(tables[0])))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as problem:
+        raise DataUnreadable(f"{path} cannot be read as a zip archive ({problem}); pack it again") from None
+    if len(tables) > 1:
+        raise DataUnreadable(f"{path} holds {len(tables)} tables ({', '.join(tables[:3])}); unpack it and give one")
+    return _by_class(sorted(members), target, str(path), f"{path.resolve()}::")
+
+
+def _safe(archive: zipfile.ZipFile, path: Path) -> list[str]:
+    """Return the names of the files in an archive, after a look at each of them."""
+    members = []
+    for item in archive.infolist():
+        name = item.filename
+        parts = PurePosixPath(name).parts
+        if name.startswith("/") or "\\" in name or ":" in parts[0] or ".." in parts:
+            raise DataUnreadable(f"{path} has a member named {name!r}, which leads outside of it; pack it without")
+        if item.flag_bits & 1:
+            raise DataUnreadable(f"{path} is locked with a password; pack it without one")
+        if not item.is_dir():
+            members.append(name)
+    return members
+
+
+def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> Found:
+    """Make rows of image names: the folder is the class, a folder above it may be the side of the split."""
+    paths = [p for p in map(PurePosixPath, members) if _is_image(p)]
+    while paths and len({p.parts[0] for p in paths}) == 1 and min(len(p.parts) for p in paths) > 2:
+        prefix += paths[0].parts[0] + "/"
+        paths = [PurePosixPath(*p.parts[1:]) for p in paths]
+    depths = {len(p.parts) for p in paths}
+    sided = depths == {3} and {p.parts[0].lower() for p in paths} <= SIDES
+    if depths != {2} and not sided:
+        raise DataUnreadable(f"{source} holds no images in folders of classes ({len(paths)} images); {_LAYOUT}")
+    columns: dict[str, Cells] = {"image": objects(prefix + str(p) for p in paths)}
+    columns[target] = tidy([p.parts[-2] for p in paths])
+    if sided:
+        columns["split"] = tidy([p.parts[0].lower() for p in paths])
+    return Found(columns, frozenset({"image"}))
+
+
+def _is_image(path: PurePosixPath) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in IMAGE_ENDINGS and not hidden

@@ -1,0 +1,109 @@
+"""Where the data of a spec is, and which reader takes it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from steelyard.data.frames import is_frame
+from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
+from steelyard.data.table import Table
+from steelyard.errors import DataUnreadable
+from steelyard.spec import Spec
+
+BUILT_IN = "sklearn:"
+_ENDINGS = ".csv, .tsv, .jsonl (.gz allowed), .parquet, .npz or .zip"
+
+
+def read(spec: Spec, base: Path | None) -> Table:
+    """Find and read the data of a spec.
+
+    Parameters
+    ----------
+    spec
+        Its ``data`` is a path, ``sklearn:NAME`` or a frame.
+    base
+        Folder that relative paths start from: where the spec lies.
+
+    Raises
+    ------
+    DataUnreadable
+        If it is not found (every place looked at is listed) or cannot be read.
+    """
+    from steelyard.data.readers import builtin, columnar
+
+    data: Any = spec.data
+    if isinstance(data, str) and data.startswith(BUILT_IN):
+        name = data.removeprefix(BUILT_IN)
+        return Table(name=name, source=data, columns=builtin.read(name, spec.target))
+    if isinstance(data, str | os.PathLike):
+        return _read_path(find(Path(data), base), spec.target)
+    if is_frame(data):
+        return Table(name="frame", source="a frame in memory", columns=columnar.read_frame(data))
+    raise DataUnreadable(f"data is a {type(data).__name__}; give a path, sklearn:NAME, or a pandas or polars frame")
+
+
+def find(path: Path, base: Path | None) -> Path:
+    """Return where a path exists: under ``base``, then ``STEELYARD_DATA``, then the current folder.
+
+    Raises
+    ------
+    DataUnreadable
+        If nowhere; the message lists the places in order.
+    """
+    roots = [base, _root_from_environment(), Path.cwd()]
+    places = list(dict.fromkeys(root / path.expanduser() for root in roots if root is not None))
+    for place in places:
+        if place.exists():
+            return place
+    looked = "\n".join(f"  {i}. {place}" for i, place in enumerate(places, start=1))
+    unset = "" if _root_from_environment() else "\n(STEELYARD_DATA is not set; it may name a folder of data sets)"
+    raise DataUnreadable(f"no data at {str(path)!r}{_near(places)}; looked in, in order:\n{looked}{unset}")
+
+
+def _root_from_environment() -> Path | None:
+    given = os.environ.get("STEELYARD_DATA")
+    return Path(given) if given else None
+
+
+def _near(places: list[Path]) -> str:
+    for place in places:
+        if place.parent.is_dir():
+            near = difflib.get_close_matches(place.name, [p.name for p in place.parent.iterdir()], n=1)
+            if near:
+                return f" (did you mean {str(place.parent / near[0])!r}?)"
+    return ""
+
+
+def _read_path(path: Path, target: str) -> Table:
+    from steelyard.data.readers import arrays, columnar, delimited, images
+
+    ending, name = ending_of(path), name_of(path)
+    if path.is_dir() or ending == ".zip":
+        found = images.read_folder(path, target) if path.is_dir() else images.read_zip(path, target)
+        inside = {"folder": path.resolve()} if path.is_dir() else {"archive": path.resolve()}
+        return Table(name=name, source=str(path), columns=found.columns, images=found.images, **inside)
+    if ending == ".npz":
+        columns = arrays.read(path, target)
+        return Table(name=name, source=str(path), columns=columns, images=frozenset({"image"}))
+    if ending in (".parquet", ".pq"):
+        columns = columnar.read_parquet(path)
+    elif ending in (*CSV_ENDINGS, *JSON_ENDINGS):
+        columns = delimited.read(path)
+    else:
+        raise DataUnreadable(f"{path}: cannot tell what {ending or 'a file without ending'} holds; use {_ENDINGS}")
+    return Table(name=name, source=str(path), columns=columns, folder=path.resolve().parent)
+
+
+def name_of(path: Path) -> str:
+    """Return a name for a run from a path: its stem, or its folder's where the stem says nothing.
+
+    Examples
+    --------
+    >>> name_of(Path("german_credit/data.csv.gz")), name_of(Path("churn.tsv.gz"))
+    ('german_credit', 'churn')
+    """
+    stem = path.name.partition(".")[0] or "data"
+    return path.resolve().parent.name if stem == "data" and path.resolve().parent.name else stem

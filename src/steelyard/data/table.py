@@ -1,0 +1,38 @@
+"""A table as it was read, before anything is known of what its columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    Cells = pl.Series | NDArray[Any]
+else:
+    Cells = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Named cells of equal length: strings as a polars series, everything else as a numpy array.
+
+    ``images`` names columns that are known to hold images; ``folder`` or ``archive`` is what relative paths of
+    images start from.
+    """
+
+    name: str
+    source: str
+    columns: Mapping[str, Cells]
+    images: frozenset[str] = frozenset()
+    folder: Path | None = None
+    archive: Path | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0

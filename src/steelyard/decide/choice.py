@@ -1,0 +1,110 @@
+"""The decision: the best candidate that meets every target, or the cheapest that is equal to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from steelyard.contracts import Task
+from steelyard.decide import reasons
+from steelyard.decide.candidates import Candidate, cheapest, frontier
+from steelyard.decide.comparison import Comparison, Paired, Verdict, tolerance_of
+from steelyard.decide.decision import Decision
+from steelyard.decide.lineup import Lineup, Outcome
+from steelyard.decide.shrunk import rejections
+from steelyard.decide.targets import check, targets
+from steelyard.errors import NothingMeasured
+from steelyard.spec import Spec
+from steelyard.tasks import Metric
+
+
+def decide(
+    candidates: Sequence[Candidate],
+    *,
+    metric: Metric,
+    paired: Paired,
+    spec: Spec,
+    task: Task,
+    baseline: int | None = None,
+) -> Decision:
+    """Choose among measured candidates, and say why in sentences.
+
+    Those that meet every target are compared with the best of them, pairwise on the same rows. Two are equal
+    when the paired 95% interval of the difference covers zero and the observed loss is within
+    ``quality.tolerance``; then the cheaper to serve is taken. Where values are given, money decides: the value
+    of the decisions less what serving them costs. If no candidate meets every target, the one nearest to them
+    is returned, ``feasible`` is false, and the tightest target is named.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        At least one; see :func:`steelyard.decide.candidate`.
+    metric : Metric
+        The aim; see :func:`steelyard.decide.aim_of`.
+    paired : callable
+        ``paired(first, second)``: the difference of two trials by number, first minus second, higher better.
+        Asked only for pairs that a sentence needs.
+    spec : Spec
+        Where targets and tolerance come from.
+    task : Task
+        What is predicted.
+    baseline : int, optional
+        The trial of the constant model.
+
+    Raises
+    ------
+    NothingMeasured
+        If there is no candidate.
+    """
+    if not candidates:
+        raise NothingMeasured("no candidate was measured, so there is nothing to decide on; raise `budget`")
+    base = next((c for c in candidates if c.number == baseline), None)
+    lineup = _lineup(candidates, _comparison(candidates, metric, paired, spec, base), spec, task, base)
+    rejected = rejections(lineup.candidates, lineup.comparison, lineup.feasible)
+    pool = tuple(c for c in lineup.candidates if c.number not in rejected)
+    feasible = tuple(c for c in pool if lineup.feasible(c))
+    outcome = _choose(lineup, pool, feasible) if feasible else _nearest(lineup, pool)
+    tightest = None if feasible else lineup.tightest(pool, outcome.chosen)
+    return Decision(
+        number=outcome.chosen.number,
+        feasible=bool(feasible),
+        reasons=reasons.of_choice(outcome) if tightest is None else reasons.of_nearest(outcome, tightest),
+        equal=tuple(c.number for c in outcome.equal),
+        rejected=rejected,
+        passed_over=reasons.passed_over(outcome),
+        targets=lineup.checks[outcome.chosen.number],
+        tightest=None if tightest is None else tightest.name,
+        frontier=tuple(c.number for c in frontier(pool, metric)),
+    )
+
+
+def _comparison(
+    candidates: Sequence[Candidate], metric: Metric, paired: Paired, spec: Spec, baseline: Candidate | None
+) -> Comparison:
+    comparison = Comparison(metric, paired, 0.0)
+    best = max(candidates, key=comparison.worth)
+    return replace(comparison, tolerance=tolerance_of(spec.quality.tolerance, metric, best, baseline))
+
+
+def _lineup(
+    candidates: Sequence[Candidate], comparison: Comparison, spec: Spec, task: Task, baseline: Candidate | None
+) -> Lineup:
+    asked = targets(spec, task, comparison.metric.name)
+    checks = {c.number: tuple(check(t, c) for t in asked) for c in candidates}
+    return Lineup(task, tuple(candidates), comparison, asked, checks, baseline)
+
+
+def _choose(lineup: Lineup, pool: tuple[Candidate, ...], feasible: tuple[Candidate, ...]) -> Outcome:
+    best = lineup.best(feasible)
+    close = [c for c in feasible if c is not best and lineup.comparison.close(best, c)]
+    equal = tuple(c for c in close if lineup.comparison.verdict(best, c) is Verdict.EQUAL)
+    chosen = cheapest([best, *equal], lineup.comparison.metric)
+    return Outcome(lineup, pool, feasible, best, equal, chosen)
+
+
+def _nearest(lineup: Lineup, pool: tuple[Candidate, ...]) -> Outcome:
+    """Take the least sum of shares missing; a model that learned nothing only where there is no other."""
+    learned = tuple(c for c in pool if c is not lineup.baseline)
+    runners = learned or pool
+    nearest = min(runners, key=lambda c: (sum(lineup.missing(c)), -lineup.comparison.worth(c), c.shape, c.number))
+    return Outcome(lineup, pool, (), nearest, (), nearest)

@@ -1,0 +1,76 @@
+"""Pairwise comparison on the same rows, and what it says: equal, not distinguishable, or apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from steelyard.decide.candidates import Candidate
+from steelyard.tasks import Metric
+from steelyard.units import Estimate
+
+Paired = Callable[[int, int], Estimate]
+"""Difference of two trials, first minus second, higher better, on the same validation rows."""
+
+
+class Verdict(Enum):
+    """What a paired difference says of the second of two candidates."""
+
+    EQUAL = "equal"
+    """The interval covers zero and the observed loss is within the tolerance."""
+    UNCLEAR = "not distinguishable with these rows"
+    """The interval covers zero, but the observed loss is beyond the tolerance."""
+    APART = "apart"
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Compares candidates by the aim; each pair is resampled once, and only when somebody asks.
+
+    With values, the cost of serving is taken off first: both are money per thousand decisions.
+    """
+
+    metric: Metric
+    paired: Paired
+    tolerance: float
+    _known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
+
+    def worth(self, candidate: Candidate) -> float:
+        """Return the aim of a candidate, higher better; of money, what is left after serving."""
+        return self.metric.higher_is_better(candidate.quality.value) - self._serving(candidate)
+
+    def difference(self, first: Candidate, second: Candidate) -> Estimate:
+        """Return by how much the first is better, with the paired 95% interval."""
+        pair = first.number, second.number
+        if pair not in self._known:
+            self._known[pair] = self._shifted(first, second)
+        return self._known[pair]
+
+    def verdict(self, best: Candidate, other: Candidate) -> Verdict:
+        """Say whether ``other`` is as good as ``best``."""
+        if not self.difference(best, other).overlaps(0.0):
+            return Verdict.APART
+        return Verdict.EQUAL if self.close(best, other) else Verdict.UNCLEAR
+
+    def close(self, best: Candidate, other: Candidate) -> bool:
+        """Tell, without resampling, whether ``other`` could be equal to ``best``."""
+        return self.worth(best) - self.worth(other) <= self.tolerance
+
+    def _shifted(self, first: Candidate, second: Candidate) -> Estimate:
+        found = self.paired(first.number, second.number)
+        shift = self._serving(second) - self._serving(first)
+        return Estimate(found.value + shift, found.low + shift, found.high + shift, found.how, found.unit, found.source)
+
+    def _serving(self, candidate: Candidate) -> float:
+        return candidate.cost_per_million.value / 1000 if self.metric.name == "value" else 0.0
+
+
+def tolerance_of(asked: float, metric: Metric, best: Candidate, baseline: Candidate | None) -> float:
+    """Return the loss that counts as equal, in units of the aim.
+
+    Of money it is a share of the way from the baseline to the best candidate (from zero, without a baseline).
+    """
+    if metric.name != "value":
+        return asked
+    return asked * abs(best.quality.value - (0.0 if baseline is None else baseline.quality.value))

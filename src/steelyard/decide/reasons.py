@@ -1,0 +1,158 @@
+"""Why: the sentences of a decision, with figures and units, for somebody who did not watch the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steelyard.contracts import Problem
+from steelyard.decide.candidates import Candidate
+from steelyard.decide.comparison import Verdict
+from steelyard.decide.lineup import Lineup, Outcome
+from steelyard.decide.targets import NAMES, Target, amount
+from steelyard.decide.words import currency_of, decimals, figure, listed, money, span, unit_of
+from steelyard.units import Estimate
+
+
+def of_choice(outcome: Outcome) -> tuple[str, ...]:
+    """Return the reasons for a candidate that meets every target."""
+    lineup, best = outcome.lineup, outcome.best
+    first = f"{lineup.title(best)} reaches {_quality(lineup, best)} on {_rows(best)}."
+    choice = _runners_up(outcome) if outcome.chosen is best else [_cheaper(outcome)]
+    checks = [c.sentence for c in lineup.checks[outcome.chosen.number]]
+    return (first, *choice, *checks, *_thrift(outcome), _worth_learning(outcome))
+
+
+def of_nearest(outcome: Outcome, tightest: Target) -> tuple[str, ...]:
+    """Return the reasons for the candidate that comes nearest to targets that none meets."""
+    lineup, chosen = outcome.lineup, outcome.chosen
+    nearest = f"{lineup.title(chosen)} comes nearest: it reaches {_quality(lineup, chosen)} on {_rows(chosen)}."
+    checks = [c.sentence for c in lineup.checks[chosen.number]]
+    relaxed = lineup.relaxations(outcome.pool)
+    ways_out = [_relaxed(lineup, t, relaxed[t.name]) for t in lineup.targets if t.name in relaxed]
+    last = (_tightest(lineup, tightest, outcome.pool), *ways_out, _worth_learning(outcome))
+    return ("No candidate meets every target.", nearest, *checks, *last)
+
+
+def passed_over(outcome: Outcome) -> dict[int, str]:
+    """Return one sentence for each candidate of the pool that was not chosen: why not."""
+    return {c.number: _why_not(outcome, c) for c in outcome.pool if c is not outcome.chosen}
+
+
+def _quality(lineup: Lineup, candidate: Candidate) -> str:
+    metric = lineup.comparison.metric
+    return f"{metric.name} {span(candidate.quality, unit_of(lineup.comparison.metric, lineup.task))}"
+
+
+def _rows(candidate: Candidate) -> str:
+    return f"validation, {candidate.protocol}" if candidate.protocol else "validation"
+
+
+def _difference(difference: Estimate) -> str:
+    places = decimals(max(abs(difference.value), abs(difference.low), abs(difference.high), 0.01))
+    low, high = figure(difference.low, places), figure(difference.high, places)
+    return f"difference {figure(difference.value, places)}, {low} to {high}"
+
+
+def _per_million(candidate: Candidate) -> str:
+    return money(candidate.cost_per_million.value, currency_of(candidate.cost_per_million.unit))
+
+
+def _cheaper(outcome: Outcome) -> str:
+    lineup, chosen, best = outcome.lineup, outcome.chosen, outcome.best
+    name, compared = lineup.title(chosen), _difference(lineup.comparison.difference(best, chosen))
+    equal = f"{name} is equal to it on these rows ({compared}; tolerance {figure(lineup.comparison.tolerance)})"
+    if chosen.cost_per_million.high < best.cost_per_million.low:
+        return f"{equal} and costs {_per_million(chosen)} per million instead of {_per_million(best)}: take {name}."
+    return (
+        f"{equal}, costs as much within the intervals ({_per_million(chosen)} per million), and answers in "
+        f"{figure(chosen.p95.value)} ms instead of {figure(best.p95.value)} (p95): take {name}."
+    )
+
+
+def _runners_up(outcome: Outcome) -> list[str]:
+    lineup, best, equal = outcome.lineup, outcome.best, outcome.equal
+    sentences = []
+    if equal:
+        names, verb = listed([lineup.title(c) for c in equal]), "is" if len(equal) == 1 else "are"
+        sentences.append(f"{names} {verb} equal to it on these rows, but not cheaper to serve.")
+    rest = [c for c in outcome.feasible if c is not best and c not in equal]
+    if rest:
+        sentences.append(_second(lineup, best, lineup.best(rest)))
+    return sentences
+
+
+def _second(lineup: Lineup, best: Candidate, second: Candidate) -> str:
+    name, compared = lineup.title(second), _difference(lineup.comparison.difference(best, second))
+    if lineup.comparison.verdict(best, second) is Verdict.APART:
+        return f"The next best, {name}, is behind ({compared})."
+    return (
+        f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but behind by more "
+        f"than the tolerance of {figure(lineup.comparison.tolerance)}: the better estimate stands."
+    )
+
+
+def _thrift(outcome: Outcome) -> list[str]:
+    """Name the cheapest candidate that would do, where it was passed over for its quality."""
+    lineup, chosen = outcome.lineup, outcome.chosen
+    least = min(outcome.feasible, key=lambda c: (c.cost_per_million.value, -lineup.comparison.worth(c)))
+    asked_quality = any(t.name not in NAMES for t in lineup.targets)
+    dearer = chosen.cost_per_million.low > least.cost_per_million.high
+    if not asked_quality or not dearer or least in (outcome.best, *outcome.equal):
+        return []
+    loss = _difference(lineup.comparison.difference(chosen, least))
+    name = lineup.comparison.metric.name
+    cheap = f"The cheapest that meets every target is {lineup.title(least)}, at {_per_million(least)} per million"
+    return [f"{cheap} instead of {_per_million(chosen)}; it is behind in {name} ({loss})."]
+
+
+def _worth_learning(outcome: Outcome) -> str:
+    lineup, chosen, base = outcome.lineup, outcome.chosen, outcome.lineup.baseline
+    if base is None:
+        return "No constant model was measured, so nothing here tells whether machine learning is worth it."
+    name, reaches = lineup.title(base), span(base.quality, unit_of(lineup.comparison.metric, lineup.task))
+    answer = "the mean" if lineup.task.problem is Problem.REGRESSION else "the most frequent class"
+    if chosen is base:
+        return f"Machine learning is not worth it here: {name}, which always answers {answer}, is taken ({reaches})."
+    difference = lineup.comparison.difference(chosen, base)
+    gain = _difference(difference)
+    if difference.low > 0:
+        return f"Machine learning is worth it here: {name} reaches {reaches} ({gain})."
+    if difference.high < 0:
+        return f"Machine learning is not worth it here: {name} does better, with {reaches} ({gain})."
+    return f"These rows do not tell whether machine learning is worth it: {name} reaches {reaches} ({gain})."
+
+
+def _tightest(lineup: Lineup, target: Target, among: Sequence[Candidate]) -> str:
+    place = lineup.targets.index(target)
+    closest = min(among, key=lambda c: (lineup.missing(c)[place], c.shape, c.number))
+    checked = lineup.checks[closest.number][place]
+    asked = f"{NAMES.get(target.name, target.name)} at {target.at} {amount(target, target.asked)}"
+    if checked.met:
+        return f"The tightest target is {asked}: some candidates meet it, but none of them meets the others too."
+    reached = amount(target, checked.got.value)
+    return f"The tightest target is {asked}: the nearest that was reached is {reached}, by {lineup.title(closest)}."
+
+
+def _relaxed(lineup: Lineup, target: Target, candidate: Candidate) -> str:
+    checked = lineup.checks[candidate.number][lineup.targets.index(target)]
+    limit = checked.asked - checked.short if target.at == "least" else checked.asked + checked.short
+    return (
+        f"With {NAMES.get(target.name, target.name)} relaxed to {amount(target, limit)}, {lineup.title(candidate)} "
+        f"would do, at {_per_million(candidate)} per million."
+    )
+
+
+def _why_not(outcome: Outcome, candidate: Candidate) -> str:
+    lineup, best = outcome.lineup, outcome.best
+    if missed := lineup.missed(candidate):
+        by_name = {t.name: t for t in lineup.targets}
+        parts = [f"{NAMES.get(m.name, m.name)} by {amount(by_name[m.name], m.short)}" for m in missed]
+        return f"Misses {listed(parts)}."
+    if candidate is best:
+        return (
+            f"The best estimate, but {lineup.title(outcome.chosen)} is equal to it on these rows and cheaper to serve."
+        )
+    if candidate in outcome.equal:
+        return f"Equal to {lineup.title(best)} on these rows, but not the cheapest to serve."
+    behind = lineup.comparison.worth(best) - lineup.comparison.worth(candidate)
+    return f"Behind {lineup.title(best)} by {figure(behind)} in {lineup.comparison.metric.name}."

@@ -1,0 +1,87 @@
+"""What the learners of tables share: names, refusals, guesses, and their text columns."""
+
+from __future__ import annotations
+
+from steelyard.bundle.front_ends.text import Analyser
+from steelyard.contracts import Column, Kind, Meter, Prior, Refusal, Schema, Setting, Split
+from steelyard.learners._words import Words
+from steelyard.recipe import Settings
+from steelyard.units import Estimate, How
+
+
+def names_of(schema: Schema, *kinds: Kind) -> tuple[str, ...]:
+    """Return the names of the columns of some kinds."""
+    return tuple(column.name for column in schema.of(*kinds))
+
+
+def refuse_tables(learner: str, schema: Schema) -> Refusal | None:
+    """Refuse images, and tables that hold nothing to learn from."""
+    if images := names_of(schema, Kind.IMAGE):
+        return Refusal(
+            f"{learner} reads no images, and {images[0]!r} holds some: use the learner 'cnn', "
+            "or list the column under `columns.ignore`."
+        )
+    if not schema.features:
+        return Refusal(
+            f"{learner} needs at least one column to learn from, and all of this table's are ids or constants: "
+            "add a column, or give the kind of one under `columns`."
+        )
+    return None
+
+
+def guess(*, seconds: float, gain: float) -> Prior:
+    """Return a prior with wide intervals: a third to three times the seconds, half to one and a half the gain."""
+    return Prior(
+        Estimate(seconds, seconds / 3, seconds * 3, How.ASSUMED, "s"),
+        Estimate(gain, gain / 2, min(1.0, gain * 1.5), How.ASSUMED),
+    )
+
+
+def text_settings(schema: Schema) -> dict[str, Setting]:
+    """Return the settings on text; none where there is no text."""
+    if not schema.of(Kind.TEXT):
+        return {}
+    return {
+        "ngram_high": Setting(
+            default=0, low=0, high=5, about="Longest n-gram; 0: 2 words, or 3 characters where no spaces part words."
+        ),
+        "gram_min_count": Setting(
+            default=2, low=1, high=100, log=True, unit="rows", about="Rows that an n-gram needs to be counted."
+        ),
+        "most_grams": Setting(
+            default=100_000, low=100, high=1_000_000, log=True, about="Most n-grams of a column, by frequency."
+        ),
+    }
+
+
+def cut(column: Column, settings: Settings) -> Analyser:
+    """Return how a column is cut: words, or characters for scripts without spaces.
+
+    Examples
+    --------
+    >>> cut(Column(name="review", kind=Kind.TEXT, spaced=False), Settings(ngram_high=0)).options()
+    {'analyser': 'char', 'low': 1, 'high': 3, 'lowercase': True}
+    """
+    high = int(settings.number("ngram_high", 0))
+    if column.spaced:
+        return Analyser(analyser="word", high=high if high > 0 else 2)
+    return Analyser(analyser="char", high=high if high > 0 else 3)
+
+
+def texts(train: Split, schema: Schema, settings: Settings, meter: Meter) -> tuple[Words, ...]:
+    """Return one fitted block a text column; columns without a repeated n-gram are left out, with a note."""
+    found = []
+    for place, column in enumerate(schema.of(Kind.TEXT)):
+        words = Words.fit(
+            column.name,
+            train.columns[column.name],
+            tag=str(place),
+            analyser=cut(column, settings),
+            least=int(settings.number("gram_min_count", 2)),
+            most=int(settings.number("most_grams", 100_000)),
+        )
+        if words.grams:
+            found.append(words)
+        else:
+            meter.note(f"text column {column.name!r} is left out: no n-gram stands in enough of its rows")
+    return tuple(found)

@@ -1,0 +1,93 @@
+"""The budget as a promise: how much time and money is left, and what may still be started."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from steelyard.contracts import Trial, known
+from steelyard.money import Prices
+from steelyard.recipe import trainings
+from steelyard.search.moves import Ranked
+from steelyard.spec import Budget
+from steelyard.units import Seconds
+
+CLOSING = 1.5
+"""Seconds kept for the decision, the test rows and the report."""
+WEIGHING = 0.6
+"""Seconds kept for each trial that is still to be weighed."""
+SLACK = 1.3
+"""A refit may take this many times what the trials suggest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a run may spend. ``start`` is on the monotonic clock; ``before`` was spent by earlier sessions of it.
+
+    ``cores`` are held for the whole run and paid for as long; ``growth`` is the rows that a refit trains on over
+    those that a part trained on; ``parts`` the trainings of a trial.
+    """
+
+    budget: Budget
+    prices: Prices
+    start: float
+    before: float
+    cores: int
+    parts: int
+    growth: float
+
+    def elapsed(self) -> Seconds:
+        """Return the wall-clock time spent, earlier sessions included."""
+        return Seconds(self.before + time.monotonic() - self.start)
+
+    def limit(self) -> Seconds:
+        """Return the wall-clock time that may be spent: the tighter of the time and the money budget."""
+        limits = [math.inf]
+        if self.budget.minutes is not None:
+            limits.append(self.budget.minutes * 60)
+        if self.budget.money is not None:
+            hours = self.budget.money.amount / (self.prices.core_hour.amount.amount * self.cores)
+            limits.append(float(hours * Decimal(3600)))
+        return Seconds(min(limits))
+
+    def remaining(self) -> Seconds:
+        """Return the time left before the promise is broken."""
+        return Seconds(self.limit() - self.elapsed())
+
+    def refit_seconds(self, trial: Trial) -> float:
+        """Return what training a trial's recipe on everything but test should take, from what its trial took."""
+        return float(trial.seconds) / self.parts * self.growth * SLACK
+
+    def reserve(self, trials: Sequence[Trial], best: Trial | None) -> float:
+        """Return the time to keep for the end: the refit of the best trial so far and the closing."""
+        closing = CLOSING + WEIGHING * sum(t.weight is None for t in known(trials))
+        if best is None:
+            return closing
+        leaves = trainings(best.recipe)
+        own = {t.recipe: t for t in known(trials)}
+        members = [own[leaf] for leaf in leaves if leaf in own] or [best]
+        return closing + sum(self.refit_seconds(t) for t in members)
+
+    def job_seconds(self, trials: Sequence[Trial], best: Trial | None) -> Seconds:
+        """Return what a trial started now may take, its own refit still fitting behind it."""
+        left = self.remaining()
+        if math.isinf(left):
+            return left
+        own = (left - CLOSING) / (1 + self.growth * SLACK / self.parts)
+        return Seconds(min(own, left - self.reserve(trials, best)))
+
+    def affords(self, ranked: Ranked, trials: Sequence[Trial], best: Trial | None) -> bool:
+        """Tell whether a move should end in time, going by what this machine has shown so far."""
+        left = self.job_seconds(trials, best)
+        if math.isinf(left):
+            return True
+        return ranked.seconds * self.pace(trials) <= left
+
+    def pace(self, trials: Sequence[Trial]) -> float:
+        """Return how long trials took for each second that their priors foresaw (the median); 1 before the first."""
+        ratios = [t.seconds / t.foreseen for t in known(trials) if t.foreseen > 0.5]
+        return statistics.median(ratios) if ratios else 1.0

@@ -1,0 +1,144 @@
+"""What a run knows, folded from its events: trials with their weights, what was decided, what it all took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from steelyard.contracts import Ending, Trial
+from steelyard.decide import Decision
+from steelyard.recipe import Recipe, from_json
+from steelyard.search.codec import trial_from_json, weight_from_json
+from steelyard.search.events import Event
+from steelyard.search.final import Verdict, verdict_from_json
+from steelyard.search.store import Outcome
+from steelyard.units import Seconds
+
+
+@dataclass(slots=True)
+class History:
+    """The state of a run after some events. Feed it with :meth:`take`; nothing else changes it."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of the run: name, when it was created, machine, versions."""
+    data: Mapping[str, Any] | None = None
+    trials: dict[int, Trial] = field(default_factory=dict)
+    open: dict[int, tuple[Recipe, str]] = field(default_factory=dict)
+    """Trials that were started and have not ended: recipe and lever."""
+    notes: list[str] = field(default_factory=list)
+    decision: Decision | None = None
+    verdict: Verdict | None = None
+    refitted: bool = False
+    test_reads: int = 0
+    ending: str = ""
+    exit_code: int | None = None
+    weigh_seconds: float = 0.0
+    elapsed: float = 0.0
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """Fold events, oldest first."""
+        history = cls()
+        for event in events:
+            history.take(event)
+        return history
+
+    def take(self, event: Event) -> None:
+        """Fold one more event."""
+        self.elapsed = max(self.elapsed, event.elapsed)
+        _FOLDS[event.kind](self, event.facts)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial."""
+        return max((*self.trials, *self.open), default=-1) + 1
+
+
+def trial_of(number: int, lever: str, outcome: Outcome, protocol: str) -> Trial:
+    """Return the trial that an outcome makes."""
+    return Trial(
+        number=number,
+        recipe=outcome.recipe,
+        lever=lever,
+        ending=outcome.ending,
+        note=outcome.note,
+        validation=outcome.validation,
+        protocol=protocol,
+        rounds=outcome.rounds,
+        curve=outcome.curve,
+        seconds=Seconds(outcome.seconds),
+        cpu_seconds=Seconds(outcome.cpu_seconds),
+        peak_bytes=outcome.peak_bytes,
+    )
+
+
+def lost_trial(number: int, lever: str, recipe: Recipe, ending: Ending, *, note: str, seconds: float) -> Trial:
+    """Return the trial of a job that left nothing."""
+    return Trial(number=number, recipe=recipe, lever=lever, ending=ending, note=note, seconds=Seconds(seconds))
+
+
+def _created(history: History, facts: Mapping[str, Any]) -> None:
+    history.facts = facts
+
+
+def _data(history: History, facts: Mapping[str, Any]) -> None:
+    history.data = facts
+
+
+def _started(history: History, facts: Mapping[str, Any]) -> None:
+    history.open[facts["number"]] = (from_json(facts["recipe"]), facts["lever"])
+
+
+def _ended(history: History, facts: Mapping[str, Any]) -> None:
+    trial = trial_from_json(facts["trial"])
+    history.open.pop(trial.number, None)
+    history.trials[trial.number] = trial
+    history.notes += [f"Trial {trial.number}: {note}" for note in facts["notes"]]
+
+
+def _weighed(history: History, facts: Mapping[str, Any]) -> None:
+    number = facts["number"]
+    if facts["weight"] is not None:
+        history.trials[number] = replace(history.trials[number], weight=weight_from_json(facts["weight"]))
+    else:
+        history.trials[number] = replace(history.trials[number], ending=Ending.FAILED, note=facts["note"])
+    history.weigh_seconds += facts["seconds"]
+
+
+def _note(history: History, facts: Mapping[str, Any]) -> None:
+    history.notes.append(facts["sentence"])
+
+
+def _decided(history: History, facts: Mapping[str, Any]) -> None:
+    history.decision = Decision.from_json(facts["decision"])
+
+
+def _test_read(history: History, facts: Mapping[str, Any]) -> None:
+    history.verdict = verdict_from_json(facts["verdict"])
+    history.refitted = facts["refitted"]
+    history.test_reads += 1
+    history.notes += list(history.verdict.notes)
+
+
+def _finished(history: History, facts: Mapping[str, Any]) -> None:
+    history.ending, history.exit_code = facts["ending"], facts["exit_code"]
+
+
+def _resumed(history: History, facts: Mapping[str, Any]) -> None:
+    del facts
+    history.ending, history.exit_code = "", None
+
+
+_FOLDS = {
+    "created": _created,
+    "data": _data,
+    "started": _started,
+    "ended": _ended,
+    "weighed": _weighed,
+    "note": _note,
+    "decided": _decided,
+    "test_read": _test_read,
+    "finished": _finished,
+    "resumed": _resumed,
+}

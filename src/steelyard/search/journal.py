@@ -1,0 +1,43 @@
+"""Writes what happens as events, and keeps the state that they fold to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from steelyard.search.allowance import Allowance
+from steelyard.search.events import Event, EventLog
+from steelyard.search.history import History
+from steelyard.units import Money, Seconds
+
+
+class Journal:
+    """One writer of one run's events. An event counts once it is on disk."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._allowance: Allowance | None = None
+        self.history = History.of(log.events)
+        self.interrupted = False
+
+    @property
+    def events(self) -> list[Event]:
+        """Every event so far."""
+        return self._log.events
+
+    def price_by(self, allowance: Allowance) -> None:
+        """Take the clock and the prices that later events are stamped by."""
+        self._allowance = allowance
+
+    def write(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write one event and fold it."""
+        elapsed = self.history.elapsed if self._allowance is None else float(self._allowance.elapsed())
+        self.history.take(self._log.append(kind, elapsed, facts))
+
+    def money(self, elapsed: Seconds) -> Money:
+        """Return what holding the run's cores for a while costs."""
+        assert self._allowance is not None, "prices come with the allowance"
+        price = self._allowance.prices.core_hour.amount
+        hours = Decimal(repr(float(elapsed))) * self._allowance.cores / 3600
+        return Money(price.amount * hours, price.currency)

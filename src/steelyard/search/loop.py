@@ -1,0 +1,249 @@
+"""The loop: ask for a move, execute it, tell how it ended, until nothing is worth its price or the budget ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from steelyard.contracts import Context, Ending, Errand, Job, Move, Trial, known
+from steelyard.data import Dataset
+from steelyard.errors import Exit, RunUnwritable
+from steelyard.levers.training.hurdles import hurdles
+from steelyard.recipe import Recipe, Train, describe, to_json
+from steelyard.registry import learners, levers
+from steelyard.search.allowance import Allowance
+from steelyard.search.codec import trial_to_json
+from steelyard.search.executors import Executor, Finished
+from steelyard.search.history import History, lost_trial, trial_of
+from steelyard.search.journal import Journal
+from steelyard.search.meter import PART_STEP
+from steelyard.search.moves import Ranked, Search
+from steelyard.search.store import Store, outcome_from_json
+from steelyard.search.watching import Watcher
+from steelyard.spec import Spec
+from steelyard.tasks import metric
+from steelyard.units import Seconds
+
+TICK = Seconds(0.25)
+_LOST = {"late": Ending.BUDGET_SPENT, "memory": Ending.OUT_OF_MEMORY, "refused": Ending.REFUSED}
+
+
+def context_of(spec: Spec, dataset: Dataset, threads: int) -> Context:
+    """Return what levers may know of a run before its first trial."""
+    task, schema, partition = dataset.task, dataset.schema, dataset.partition
+    return Context(
+        task=task,
+        schema=schema,
+        rows=round(sum(len(p.fit) for p in partition.parts) / len(partition.parts)),
+        calibration_rows=len(partition.calibration),
+        parts=len(partition.parts),
+        trials=(),
+        space=lambda name: learners().get(name).space(task, schema),
+        learner=learners().get,
+        seed=spec.seed,
+        threads=threads,
+    )
+
+
+def allowed(names: Sequence[str], only: Sequence[str] | None, without: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that a spec's ``only`` and ``without`` leave."""
+    return tuple(n for n in names if (only is None or n in only) and n not in without)
+
+
+def search_of(spec: Spec, dataset: Dataset, threads: int) -> tuple[Search, tuple[str, ...]]:
+    """Return the search over what the spec allows and the task admits, and why other learners were left out."""
+    names = allowed(learners().names(), spec.learners.only, spec.learners.without)
+    willing, refused = [], []
+    for learner in map(learners().get, names):
+        refusal = learner.accepts(dataset.task, dataset.schema)
+        if refusal is None:
+            willing.append(learner)
+        else:
+            refused.append(f"{learner.name} was left out: {refusal.sentence}")
+    pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
+    return Search(context_of(spec, dataset, threads), willing, pulled), tuple(refused)
+
+
+@dataclass(slots=True, kw_only=True)
+class Loop:
+    """Runs trials until it is time to decide. All state is in the journal's events; this only moves it on."""
+
+    spec: Spec
+    dataset: Dataset
+    store: Store
+    search: Search
+    executor: Executor
+    journal: Journal
+    allowance: Allowance
+    watcher: Watcher
+    threads: int
+    running: dict[int, Trial] = field(default_factory=dict)
+    stopped: str = ""
+
+    @property
+    def history(self) -> History:
+        """What happened so far."""
+        return self.journal.history
+
+    def run(self) -> str:
+        """Run trials; return the sentence that says why it stopped."""
+        for number, (recipe, lever) in sorted(self.history.open.items()):  # cut short by an earlier session's end
+            self._submit(number, recipe, lever, Seconds(0.0))
+        try:
+            while not self._idle_and_done():
+                self._fill()
+                self._hear()
+        except KeyboardInterrupt:
+            self.stopped = "Stopped by Ctrl-C."
+            self.journal.interrupted = True
+            self._let_go()
+        return self.stopped
+
+    def _let_go(self) -> None:
+        """Stop what runs, without an ending: a resumed run takes it up again; weigh what was measured."""
+        self.executor.cancel()
+        while self.running:
+            for finished in self.executor.wait(TICK).finished:
+                self.running.pop(finished.job.number, None)
+        self._weigh()
+
+    def _idle_and_done(self) -> bool:
+        if self.running:
+            return False
+        self._weigh()
+        if not self.stopped and (self._why_stop() or self._next() is None):
+            self.stopped = self._why_stop() or self._why_nothing()
+        return bool(self.stopped)
+
+    def _why_stop(self) -> str:
+        budget, done = self.spec.budget, len(self.history.trials) + len(self.running)
+        if budget.trials is not None and done >= budget.trials:
+            return f"The budget of {budget.trials} trials is spent."
+        if self.allowance.job_seconds(self._trials(), self._best()) <= 0:
+            return "The budget is spent: what is left is kept for the refit, the test rows and the report."
+        return ""
+
+    def _why_nothing(self) -> str:
+        if math.isfinite(self.allowance.limit()) and self._next(anyway=True) is not None:
+            return "No move left is expected to end within the budget."
+        return "No move left is expected to improve on the best."
+
+    def _next(self, *, anyway: bool = False) -> Move | None:
+        def affordable(ranked: Ranked) -> bool:
+            return anyway or self.allowance.affords(ranked, self._trials(), self._best())
+
+        return self.search.ask(tuple(self.running.values()), affordable)
+
+    def _fill(self) -> None:
+        """Start what may be started."""
+        while len(self.running) < self.executor.slots and not self._why_stop():
+            move = self._next()
+            if move is None:
+                return
+            number = max(self.history.next_number, *(n + 1 for n in self.running), 0)
+            facts = {"number": number, "recipe": to_json(move.recipe), "lever": move.lever, "why": move.why}
+            self.journal.write("started", facts)
+            self._submit(number, move.recipe, move.lever, move.prior.seconds)
+
+    def _submit(self, number: int, recipe: Recipe, lever: str, foreseen: object) -> None:
+        seconds = self.allowance.job_seconds(self._trials(), self._best())
+        expected = Seconds(getattr(foreseen, "value", 0.0) * self.allowance.parts)
+        self.running[number] = Trial(
+            number=number, recipe=recipe, lever=lever, ending=Ending.FAILED, note="running", foreseen=expected
+        )
+        self.watcher.started(number, recipe)
+        self.executor.submit(
+            Job(
+                number=number,
+                recipe=recipe,
+                fingerprint=self.dataset.fingerprint,
+                store=self.store.path,
+                seconds=seconds,
+                threads=self.threads,
+                hurdles=self._hurdles(recipe),
+            )
+        )
+
+    def _hurdles(self, recipe: Recipe) -> Mapping[int, float]:
+        """Return what a training must show: per round within its first part, and per finished part."""
+        if not isinstance(recipe, Train) or not recipe.plan.settings:
+            return {}  # a learner's defaults are always finished: everything else is compared with them
+        rounds = [replace(t, curve=tuple(p for p in t.curve if p[0] < PART_STEP)) for t in self._trials()]
+        folds = [replace(t, curve=tuple(p for p in t.curve if p[0] >= PART_STEP)) for t in self._trials()]
+        return {**hurdles(rounds, recipe), **hurdles(folds, recipe, warm_up=0.0)}
+
+    def _hear(self) -> None:
+        news = self.executor.wait(TICK)
+        for report in news.reports:
+            self.watcher.reported(report.number, report.step, report.value)
+        for finished in news.finished:
+            self._end(finished)
+        self.tick()
+
+    def tick(self) -> None:
+        """Tell the watcher what was spent."""
+        elapsed = self.allowance.elapsed()
+        self.watcher.spent(elapsed, self.allowance.remaining(), self.journal.money(elapsed))
+
+    def _end(self, finished: Finished) -> None:
+        started = self.running.pop(finished.job.number)
+        if finished.exit_code == Exit.RUN_UNWRITABLE:
+            raise RunUnwritable(finished.problem)
+        notes: tuple[str, ...] = ()
+        if finished.left is not None:
+            outcome = outcome_from_json(finished.left)
+            trial = trial_of(started.number, started.lever, outcome, self.dataset.partition.protocol)
+            notes = outcome.notes
+        else:
+            ending = _LOST.get(finished.cause, Ending.FAILED)
+            note = f"{describe(started.recipe)}: {finished.problem}."
+            trial = lost_trial(
+                started.number, started.lever, started.recipe, ending, note=note, seconds=finished.seconds
+            )
+        trial = replace(trial, foreseen=started.foreseen)
+        self.journal.write("ended", {"trial": trial_to_json(trial), "notes": list(notes)})
+        self.search.tell(trial)
+        self.watcher.ended(trial)
+
+    def _weigh(self) -> None:
+        """Weigh what was measured and not weighed yet, one after the other, while nothing else runs."""
+        for trial in known(self._trials()):
+            if trial.weight is not None:
+                continue
+            self.executor.submit(
+                Job(
+                    number=trial.number,
+                    recipe=trial.recipe,
+                    errand=Errand.WEIGH,
+                    fingerprint=self.dataset.fingerprint,
+                    store=self.store.path,
+                    seconds=Seconds(max(0.5, min(30.0, self.allowance.remaining() - 0.5))),
+                    threads=self.threads,
+                    serving_threads=self.spec.serving.threads,
+                )
+            )
+            self._weighed(self._one())
+
+    def _one(self) -> Finished:
+        while True:
+            news = self.executor.wait(TICK)
+            self.tick()
+            if news.finished:
+                return news.finished[0]
+
+    def _weighed(self, finished: Finished) -> None:
+        note = f"It could not be weighed: {finished.problem}." if finished.left is None else ""
+        self.journal.write(
+            "weighed",
+            {"number": finished.job.number, "weight": finished.left, "note": note, "seconds": finished.seconds},
+        )
+
+    def _trials(self) -> tuple[Trial, ...]:
+        return tuple(t for _, t in sorted(self.history.trials.items()))
+
+    def _best(self) -> Trial | None:
+        aim = metric(self.dataset.task.aim)
+        values = [(aim.higher_is_better(t.validation[aim.name].value), -t.number, t) for t in known(self._trials())]
+        return max(values, key=lambda v: v[:2])[2] if values else None
+

@@ -1,0 +1,275 @@
+"""Every metric, in one table, and how to find one."""
+
+from __future__ import annotations
+
+import math
+
+from steelyard.contracts import Problem, Task
+from steelyard.errors import nearest
+from steelyard.tasks import decided, money, probabilities, ranking, regression
+from steelyard.tasks.metric import CLASSIFICATION, Metric, MetricUnfit
+
+BINARY = frozenset({Problem.BINARY})
+REGRESSION = frozenset({Problem.REGRESSION})
+
+_TABLE = (
+    Metric(
+        name="accuracy",
+        about="Share of decisions that are right.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.accuracy,
+        draws=decided.accuracy_draws,
+    ),
+    Metric(
+        name="balanced_accuracy",
+        about="Share of each class that is found, averaged over the classes.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.balanced_accuracy,
+        draws=decided.balanced_accuracy_draws,
+    ),
+    Metric(
+        name="precision",
+        about="Share of the rows called positive that are; several classes: averaged over them.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.precision,
+        draws=decided.precision_draws,
+        positive=True,
+    ),
+    Metric(
+        name="recall",
+        about="Share of the positive rows that are called so; several classes: averaged over them.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.recall,
+        draws=decided.recall_draws,
+        positive=True,
+    ),
+    Metric(
+        name="f1",
+        about="Harmonic mean of precision and recall of the positive class.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=BINARY,
+        point=decided.f1,
+        draws=decided.f1_draws,
+        positive=True,
+    ),
+    Metric(
+        name="f1_macro",
+        about="F1 of each class, averaged over the classes.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.f1_macro,
+        draws=decided.f1_macro_draws,
+    ),
+    Metric(
+        name="f1_micro",
+        about="F1 of all decisions pooled; with one class a row it equals the accuracy.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=decided.f1_micro,
+        draws=decided.f1_micro_draws,
+    ),
+    Metric(
+        name="roc_auc",
+        about="Chance that a positive row scores above a negative one; several classes: mean of one against rest.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="scores",
+        problems=CLASSIFICATION,
+        point=ranking.roc_auc,
+        draws=ranking.roc_auc_draws,
+        per_class=True,
+    ),
+    Metric(
+        name="pr_auc",
+        about="Average precision of the positive class over all thresholds.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="scores",
+        problems=BINARY,
+        point=ranking.pr_auc,
+        draws=ranking.pr_auc_draws,
+        positive=True,
+    ),
+    Metric(
+        name="log_loss",
+        about="Mean of minus the logarithm of the probability given to what happened.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="nats",
+        needs="scores",
+        problems=CLASSIFICATION,
+        point=probabilities.log_loss,
+        draws=probabilities.log_loss_draws,
+    ),
+    Metric(
+        name="brier",
+        about="Mean squared distance of the probabilities from what happened; summed over three classes or more.",
+        better="lower",
+        low=0.0,
+        high=2.0,
+        unit="",
+        needs="scores",
+        problems=CLASSIFICATION,
+        point=probabilities.brier,
+        draws=probabilities.brier_draws,
+    ),
+    Metric(
+        name="ece",
+        about="Expected calibration error: distance of confidence from accuracy, over 15 bins of confidence.",
+        better="lower",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="scores",
+        problems=CLASSIFICATION,
+        point=probabilities.ece,
+        draws=probabilities.ece_draws,
+    ),
+    Metric(
+        name="mae",
+        about="Mean distance from the true value.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="units of the target",
+        needs="decided",
+        problems=REGRESSION,
+        point=regression.mae,
+        draws=regression.mae_draws,
+    ),
+    Metric(
+        name="rmse",
+        about="Root of the mean squared distance from the true value.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="units of the target",
+        needs="decided",
+        problems=REGRESSION,
+        point=regression.rmse,
+        draws=regression.rmse_draws,
+    ),
+    Metric(
+        name="r2",
+        about="Share of the target's variance that is explained.",
+        better="higher",
+        low=-math.inf,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=REGRESSION,
+        point=regression.r2,
+        draws=regression.r2_draws,
+    ),
+    Metric(
+        name="mape",
+        about="Mean distance as a share of the true value (0.1 is 10%); undefined where a true value is zero.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="",
+        needs="decided",
+        problems=REGRESSION,
+        point=regression.mape,
+        draws=regression.mape_draws,
+    ),
+    Metric(
+        name="value",
+        about="Money that a thousand decisions bring, at the value of outcomes in the spec.",
+        better="higher",
+        low=-math.inf,
+        high=math.inf,
+        unit="money per 1,000 decisions",
+        needs="decided",
+        problems=CLASSIFICATION,
+        point=money.value,
+        draws=money.value_draws,
+        priced=True,
+    ),
+)
+
+METRICS: dict[str, Metric] = {each.name: each for each in _TABLE}
+"""Every metric by name."""
+
+_AIM = {Problem.BINARY: "roc_auc", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "rmse"}
+
+
+def metric(name: str, task: Task | None = None) -> Metric:
+    """Return the metric of that name; with a task, only if it applies to it.
+
+    Raises
+    ------
+    MetricUnfit
+        If there is none (the nearest name is suggested), or it says nothing about the task.
+
+    Examples
+    --------
+    >>> metric("rmse").better
+    'lower'
+    """
+    found = METRICS.get(name)
+    if found is None:
+        raise MetricUnfit(f"no metric named {name!r}{nearest(name, METRICS)}; known: {', '.join(METRICS)}")
+    if task is not None and (why := found.refusal(task)):
+        raise MetricUnfit(f"{why}; these apply: {', '.join(m.name for m in metrics_for(task))}")
+    return found
+
+
+def metrics_for(task: Task) -> tuple[Metric, ...]:
+    """Return every metric that applies to a task.
+
+    Examples
+    --------
+    >>> task = Task(problem=Problem.REGRESSION, target="y", aim="rmse")
+    >>> [m.name for m in metrics_for(task)]
+    ['mae', 'rmse', 'r2', 'mape']
+    """
+    return tuple(each for each in METRICS.values() if each.refusal(task) is None)
+
+
+def default_aim(problem: Problem) -> str:
+    """Return the name of the metric that choosing goes by where the spec names none.
+
+    Examples
+    --------
+    >>> default_aim(Problem.BINARY)
+    'roc_auc'
+    """
+    return _AIM[problem]
