@@ -16,8 +16,8 @@ def card(manifest: Manifest, recipe: Recipe, size: int) -> str:
             "",
             f"Predicts the column `{task.target}` ({task.problem.value}).{classes}",
             "",
-            f"- Made by Steelyard {manifest.versions['steelyard']} on {manifest.created}, "
-            f"recipe `{digest(recipe)}`, from data with fingerprint `{data}`.",
+            f"- Made by Steelyard {manifest.versions['steelyard']} on {manifest.created}.",
+            f"- Recipe `{digest(recipe)}`, from data with fingerprint `{data}`.",
             f"- Holds {_what(manifest)}; {size:,} bytes beside this card and the manifest.",
             *(f"- {name}: {value}" for name, value in sorted(manifest.extra.items())),
             "",
@@ -29,7 +29,7 @@ def card(manifest: Manifest, recipe: Recipe, size: int) -> str:
             "",
             *_table(manifest.signature.outputs),
             "",
-            "Quality, latency and cost are measured of this bundle after it is written: they stand in the run's report.",
+            "Quality, latency and cost are measured after this is written: they stand in the run's report.",
             "",
         ]
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from steelyard.bundle.wire import Malformed, fields
 from steelyard.errors import BundleRefused
 
-NEWEST = {"": 28, "ai.onnx.ml": 5, "com.microsoft": 1}
+NEWEST = {"": 26, "ai.onnx.ml": 5, "com.microsoft": 1}
 """Operator sets that a graph may import, each with the newest version known here."""
 
 QUANTISED = frozenset(

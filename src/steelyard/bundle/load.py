@@ -128,7 +128,8 @@ class Bundle:
         decided = self.answer_rows(frame).decided
         if self.task.problem is Problem.REGRESSION:
             return decided
-        return np.array(self.task.classes, np.object_)[decided]
+        names: NDArray[Any] = np.array(self.task.classes, np.object_)
+        return names.take(decided)
 
     def predict_proba(self, frame: Any) -> Floats:
         """Return the probability of each class, float64 of shape (n, classes), in the order of ``task.classes``.

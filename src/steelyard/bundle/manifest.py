@@ -42,13 +42,13 @@ class Entry(BaseModel):
 class File(Entry):
     """One file: how long it is and what it digests to."""
 
-    bytes: int = Field(ge=0)
+    size: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     @classmethod
     def of(cls, content: bytes) -> File:
         """Describe some content."""
-        return cls(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        return cls(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 class Value(Entry):

@@ -84,8 +84,8 @@ def _read(folder: Path) -> Opened:
     manifest = read_manifest(ends[MANIFEST], ends[SEAL])
     _check_names(manifest.files, found)
     for name, file in manifest.files.items():
-        if found[name] != file.bytes:
-            raise BundleRefused(f"{name} has {found[name]:,} bytes instead of {file.bytes:,}; fetch the bundle again")
+        if found[name] != file.size:
+            raise BundleRefused(f"{name} has {found[name]:,} bytes instead of {file.size:,}; fetch the bundle again")
     return opened(ends | {name: disk.read(folder, name, found[name]) for name in manifest.files})
 
 

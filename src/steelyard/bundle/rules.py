@@ -40,7 +40,7 @@ def answer_of(task: Task, scores: Floats) -> Answer:
 
 def _expected(scores: Floats, value: Floats) -> Floats:
     """Return the expected value of each decision, shape (n, classes); a row's figures do not depend on the others."""
-    expected = scores[:, :1] * value[0]
+    expected: Floats = scores[:, :1] * value[0]
     for true in range(1, len(value)):
         expected += scores[:, true : true + 1] * value[true]
     return expected

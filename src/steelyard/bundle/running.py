@@ -7,7 +7,6 @@ from typing import NoReturn, Protocol
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from steelyard.bundle.front_ends import FRONT_ENDS, Cells, Extractor, Tensors
@@ -134,13 +133,13 @@ def _clean(scores: Floats, task: Task) -> Floats:
     """Return scores that are finite and, where they are probabilities, sum to one in float64."""
     if task.problem is Problem.REGRESSION:
         if not np.isfinite(scores).all():
-            _refuse(~np.isfinite(scores).all(axis=1))
+            _refuse(scores)
         return scores
     total = np.add.reduce(scores, axis=1, keepdims=True)
     if _are_probabilities(scores, total):
         return scores / total
     if not np.isfinite(total).all():
-        _refuse(~np.isfinite(total[:, 0]))
+        _refuse(scores)
     raise BundleRefused(
         f"the graph's scores are no probabilities: their sums go from {total.min():.6g} to {total.max():.6g}, "
         f"the least score is {scores.min():.6g}; export it again"
@@ -154,9 +153,9 @@ def _are_probabilities(scores: Floats, total: Floats) -> bool:
     return bool((np.abs(total - 1.0) <= _SLACK).all() and (scores >= 0.0).all())
 
 
-def _refuse(bad: NDArray[np.bool_]) -> NoReturn:
+def _refuse(scores: Floats) -> NoReturn:
     raise RowRefused(
-        int(bad.argmax()),
+        int(np.isfinite(scores).all(axis=1).argmin()),
         " has no finite score: one of its numbers is beyond what the model can compute with; correct it or leave it "
         "empty",
     )

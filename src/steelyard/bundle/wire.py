@@ -20,7 +20,7 @@ class Malformed(ValueError):
 
 
 def fields(message: memoryview, *, step_over: bool = False) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the fields of a message: number, and an int (varint) or the bytes of anything else.
+    r"""Yield the fields of a message: number, and an int (varint) or the bytes of anything else.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def fields(message: memoryview, *, step_over: bool = False) -> Iterator[tuple[in
 
     Examples
     --------
-    >>> [(number, value) for number, value in fields(memoryview(b"\\x08\\x96\\x01"))]
+    >>> [(number, value) for number, value in fields(memoryview(b"\x08\x96\x01"))]
     [(1, 150)]
     """
     place, end = 0, len(message)

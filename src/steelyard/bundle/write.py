@@ -65,10 +65,7 @@ def write(folder: Path, model: Artefact | Joined, about: About) -> None:
     RunUnwritable
         If the folder exists already, or the disk refuses.
     """
-    if isinstance(model, Artefact):
-        described, reads, files = _single(model, about)
-    else:
-        described, reads, files = _several(model, about)
+    described, reads, files = _single(model, about) if isinstance(model, Artefact) else _several(model, about)
     # A model that reads no column still has to be told how many rows there are.
     inputs = [c for c in about.schema.features if c.name in reads or not reads]
     manifest = Manifest(

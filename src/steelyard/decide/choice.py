@@ -64,7 +64,7 @@ def decide(
     pool = tuple(c for c in lineup.candidates if c.number not in rejected)
     feasible = tuple(c for c in pool if lineup.feasible(c))
     outcome = _choose(lineup, pool, feasible) if feasible else _nearest(lineup, pool)
-    tightest = None if feasible else lineup.tightest(pool, outcome.chosen)
+    tightest = None if feasible else lineup.tightest(outcome.runners, outcome.chosen)
     return Decision(
         number=outcome.chosen.number,
         feasible=bool(feasible),

@@ -55,7 +55,11 @@ class Comparison:
 
     def close(self, best: Candidate, other: Candidate) -> bool:
         """Tell, without resampling, whether ``other`` could be equal to ``best``."""
-        return self.worth(best) - self.worth(other) <= self.tolerance
+        return self.within(self.worth(best) - self.worth(other))
+
+    def within(self, loss: float) -> bool:
+        """Tell whether a loss is tolerated; 0.795 - 0.785 is 0.01, whatever binary fractions make of it."""
+        return loss <= self.tolerance + 1e-9 * max(1.0, abs(self.tolerance))
 
     def _shifted(self, first: Candidate, second: Candidate) -> Estimate:
         found = self.paired(first.number, second.number)

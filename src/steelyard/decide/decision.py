@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +16,7 @@ class TargetCheck:
 
     ``probability`` is that of the true figure meeting the target, by a normal approximation from the 95%
     interval; ``None`` where the figure has no interval. ``short`` is how far the figure is from the target, in
-    its own unit; 0 where it is met.
+    its own unit; 0 where it is met, infinite where the figure could not be measured.
     """
 
     name: str
@@ -36,14 +37,15 @@ class TargetCheck:
             "got": self.got.to_json(),
             "met": self.met,
             "probability": self.probability,
-            "short": self.short,
+            "short": self.short if math.isfinite(self.short) else None,
             "sentence": self.sentence,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TargetCheck:
         """Read what :meth:`to_json` wrote."""
-        return cls(**{**data, "got": Estimate.from_json(data["got"])})
+        short = math.inf if data["short"] is None else data["short"]
+        return cls(**{**data, "got": Estimate.from_json(data["got"]), "short": short})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,3 +75,8 @@ class Outcome:
     best: Candidate
     equal: tuple[Candidate, ...]
     chosen: Candidate
+
+    @property
+    def runners(self) -> tuple[Candidate, ...]:
+        """The pool without the baseline, which learned nothing; the baseline where there is nothing else."""
+        return tuple(c for c in self.pool if c is not self.lineup.baseline) or self.pool

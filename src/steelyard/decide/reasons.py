@@ -12,6 +12,8 @@ from steelyard.decide.targets import NAMES, Target, amount
 from steelyard.decide.words import currency_of, decimals, figure, listed, money, span, unit_of
 from steelyard.units import Estimate
 
+CHEAPER = "cheaper to serve"
+
 
 def of_choice(outcome: Outcome) -> tuple[str, ...]:
     """Return the reasons for a candidate that meets every target."""
@@ -27,9 +29,9 @@ def of_nearest(outcome: Outcome, tightest: Target) -> tuple[str, ...]:
     lineup, chosen = outcome.lineup, outcome.chosen
     nearest = f"{lineup.title(chosen)} comes nearest: it reaches {_quality(lineup, chosen)} on {_rows(chosen)}."
     checks = [c.sentence for c in lineup.checks[chosen.number]]
-    relaxed = lineup.relaxations(outcome.pool)
+    relaxed = lineup.relaxations(outcome.runners)
     ways_out = [_relaxed(lineup, t, relaxed[t.name]) for t in lineup.targets if t.name in relaxed]
-    last = (_tightest(lineup, tightest, outcome.pool), *ways_out, _worth_learning(outcome))
+    last = (_tightest(lineup, tightest, outcome.runners), *ways_out, _worth_learning(outcome))
     return ("No candidate meets every target.", nearest, *checks, *last)
 
 
@@ -61,7 +63,7 @@ def _cheaper(outcome: Outcome) -> str:
     lineup, chosen, best = outcome.lineup, outcome.chosen, outcome.best
     name, compared = lineup.title(chosen), _difference(lineup.comparison.difference(best, chosen))
     equal = f"{name} is equal to it on these rows ({compared}; tolerance {figure(lineup.comparison.tolerance)})"
-    if chosen.cost_per_million.high < best.cost_per_million.low:
+    if _gain(outcome) == CHEAPER:
         return f"{equal} and costs {_per_million(chosen)} per million instead of {_per_million(best)}: take {name}."
     return (
         f"{equal}, costs as much within the intervals ({_per_million(chosen)} per million), and answers in "
@@ -142,6 +144,11 @@ def _relaxed(lineup: Lineup, target: Target, candidate: Candidate) -> str:
     )
 
 
+def _gain(outcome: Outcome) -> str:
+    cheaper = outcome.chosen.cost_per_million.high < outcome.best.cost_per_million.low
+    return CHEAPER if cheaper else "answers faster at the same cost"
+
+
 def _why_not(outcome: Outcome, candidate: Candidate) -> str:
     lineup, best = outcome.lineup, outcome.best
     if missed := lineup.missed(candidate):
@@ -149,9 +156,7 @@ def _why_not(outcome: Outcome, candidate: Candidate) -> str:
         parts = [f"{NAMES.get(m.name, m.name)} by {amount(by_name[m.name], m.short)}" for m in missed]
         return f"Misses {listed(parts)}."
     if candidate is best:
-        return (
-            f"The best estimate, but {lineup.title(outcome.chosen)} is equal to it on these rows and cheaper to serve."
-        )
+        return f"The best estimate, but {lineup.title(outcome.chosen)} is equal to it and {_gain(outcome)}."
     if candidate in outcome.equal:
         return f"Equal to {lineup.title(best)} on these rows, but not the cheapest to serve."
     behind = lineup.comparison.worth(best) - lineup.comparison.worth(candidate)

@@ -45,7 +45,7 @@ def _no_gain(child: Candidate, parent: Candidate) -> str | None:
 
 def _too_bad(child: Candidate, parent: Candidate, comparison: Comparison) -> str | None:
     loss = comparison.worth(parent) - comparison.worth(child)
-    if loss <= comparison.tolerance:
+    if comparison.within(loss):
         return None
     lost = comparison.difference(parent, child)
     doubt = "" if comparison.verdict(parent, child) is Verdict.APART else "; more rows might tell otherwise"

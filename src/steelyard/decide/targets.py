@@ -55,7 +55,8 @@ def check(target: Target, candidate: Candidate) -> TargetCheck:
     got = _figure_of(target, candidate)
     reached = got.value if target.confidence is None else _bound(got, target.at, target.confidence)
     short = (target.asked - reached) * (1 if target.at == "least" else -1)
-    met = short <= 0  # never true of a figure that is not a number
+    short = short if math.isfinite(short) else math.inf
+    met = short <= 0
     checked = TargetCheck(
         name=target.name,
         asked=target.asked,
@@ -137,9 +138,9 @@ def _sentence(checked: TargetCheck, target: Target, reached: float) -> str:
     if not math.isfinite(checked.got.value):
         return f"{name} could not be measured on these rows; asked: {asked}."
     bound = "" if target.confidence is None else f" (its {target.confidence:.0%} bound: {figure(reached)})"
-    chance = "" if checked.probability is None else f" Probability that it does: {percent(checked.probability)}."
-    verdict = "meets" if checked.met else f"misses by {amount(target, checked.short)}"
-    return f"{name} {_got(checked, target)}{bound} {verdict} the target of {asked}.{chance}"
+    verdict, by = ("meets", "") if checked.met else ("misses", f" by {amount(target, checked.short)}")
+    chance = "" if checked.probability is None else f" (probability of meeting it: {percent(checked.probability)})"
+    return f"{name} {_got(checked, target)}{bound} {verdict} the target of {asked}{by}{chance}."
 
 
 def _got(checked: TargetCheck, target: Target) -> str:

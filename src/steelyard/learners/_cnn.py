@@ -178,7 +178,7 @@ class _Judge:
         return aim.higher_is_better(aim.measure(self._task, self._valid.target, answer, self._valid.weights))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _FittedNet:
     """A trained net and what it reads."""
 
@@ -204,7 +204,5 @@ class _FittedNet:
         from steelyard.learners._cnn_net import graph_of  # noqa: PLC0415 - as in fit
 
         sorts = self.task.problem is not Problem.REGRESSION
-        graph = graph_of(
-            self.net, self.feed, probabilities=sorts, spread=self.scale.spread, centre=self.scale.centre
-        )
+        graph = graph_of(self.net, self.feed, probabilities=sorts, spread=self.scale.spread, centre=self.scale.centre)
         return Artefact(graph, (self.feed,))

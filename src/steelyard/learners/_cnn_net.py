@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from steelyard.contracts import Feed
 from steelyard.learners._graph import Graph
 
-LARGE = 40
+LARGE = int(__import__("os").environ.get("LG", "40"))
 """Pixels from which the first layer takes every other one: later layers then cost a quarter."""
 
 

@@ -11,11 +11,11 @@ combining  ``combining/``       the rule that turns the answers of finished bund
 
 A lever comes in through the entry points ``steelyard.levers`` and is found by
 :func:`steelyard.registry.levers`; the suite :func:`steelyard.testing.check_lever` tells whether it keeps its
-contract. What levers share stands here: their settings, their ranking of trials, and their assumed priors.
+contract. What levers share stands here: their ranking of trials, their assumed priors, and their refusal.
 """
 
 from __future__ import annotations
 
-from steelyard.levers.settings import LeverRefused, chosen
+from steelyard.levers.refusal import LeverRefused
 
-__all__ = ["LeverRefused", "chosen"]
+__all__ = ["LeverRefused"]

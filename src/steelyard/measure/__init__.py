@@ -1,1 +1,22 @@
-"""TODO."""
+"""Measuring what ships: quality with intervals, and what a bundle weighs.
+
+:func:`quality` and :func:`paired` judge answers on labelled rows; :func:`weigh` calls a bundle and watches time and
+memory; :mod:`steelyard.measure.resources` tells what a process uses.
+"""
+
+from steelyard.measure.answers import AnswerUnfit, check_answer
+from steelyard.measure.judging import paired, quality
+from steelyard.measure.resources import cores, cpu_seconds, peak_rss_bytes, rss_bytes
+from steelyard.measure.weighing import weigh
+
+__all__ = [
+    "AnswerUnfit",
+    "check_answer",
+    "cores",
+    "cpu_seconds",
+    "paired",
+    "peak_rss_bytes",
+    "quality",
+    "rss_bytes",
+    "weigh",
+]

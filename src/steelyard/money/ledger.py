@@ -108,7 +108,7 @@ def note_entry(what: str, prices: Prices, *, trial: int | None = None) -> Entry:
 
 
 def _priced(kind: EntryKind, what: str, quantity: Decimal, price: Price, trial: int | None) -> Entry:
-    if quantity < 0 or not quantity.is_finite():
+    if not quantity.is_finite() or quantity < 0:
         raise ValueError(f"{what}: a quantity of {quantity} {price.per} cannot be priced; it must be 0 or more")
     rounded = quantity.quantize(QUANTUM, rounding=ROUND_HALF_UP)
     return Entry(

@@ -33,7 +33,8 @@ def weight_to_json(weight: Weight) -> dict[str, Any]:
 
 def weight_from_json(data: Mapping[str, Any]) -> Weight:
     """Read what :func:`weight_to_json` wrote."""
-    return Weight(**{k: Estimate.from_json(v) if k in _TIMES else v for k, v in data.items()})
+    facts: dict[str, Any] = {k: Estimate.from_json(v) if k in _TIMES else v for k, v in data.items()}
+    return Weight(**facts)
 
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:

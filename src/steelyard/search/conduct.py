@@ -7,9 +7,11 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from steelyard.data import Dataset, load, store
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
@@ -26,7 +28,7 @@ from steelyard.search.loop import Loop, search_of
 from steelyard.search.pool import LocalPool
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
-from steelyard.spec import Spec, parse
+from steelyard.spec import Spec
 
 DEFAULT_MINUTES = 5.0
 """The budget of time where a spec names none of any kind."""
@@ -65,42 +67,157 @@ def conduct(
     Exit
         How it ended.
     """
-    begin = time.monotonic() if started is None else started
-    watcher = watcher or Silent()
     with folder.locked(), contextlib.closing(EventLog(folder.events)) as log:
         journal = Journal(log)
         if journal.history.exit_code is not None and journal.history.verdict is not None:
             return Exit(journal.history.exit_code)
-        _open(journal, folder, spec)
-        prices = Prices.load(_beside(spec.prices, base))
-        refuse_empty_budget(spec)
-        spec, note = with_default_budget(spec)
+        session = Session(
+            spec=spec,
+            folder=folder,
+            base=base,
+            journal=journal,
+            watcher=watcher or Silent(),
+            begin=time.monotonic() if started is None else started,
+            prices=Prices.load(_beside(spec.prices, base)),
+        )
+        session.open()
+        with session.executor(in_process=in_process) as executor:
+            return _to_the_end(session.loop(executor))
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One process's turn at a run: opens it, and builds the loop that goes on from its events."""
+
+    spec: Spec
+    folder: RunFolder
+    base: Path | None
+    journal: Journal
+    watcher: Watcher
+    begin: float
+    prices: Prices
+
+    @property
+    def threads(self) -> int:
+        """Threads of one trial."""
+        return self.spec.threads or max(1, cores() // self.spec.workers)
+
+    def open(self) -> None:
+        """Write what is asked, or make sure that it is still the same; refuse a budget of nothing."""
+        refuse_empty_budget(self.spec)
+        if self.journal.events:
+            written = self.folder.spec.read_text(encoding="utf-8")
+            if self.spec.to_yaml() != written:
+                raise RunUnreadable(
+                    f"the spec is not the one that {self.folder.path} was begun with; start a new run for it with --out"
+                )
+            Store(self.folder.path).sweep()
+            self.journal.write("resumed", {})
+        else:
+            write_atomically(self.folder.spec, self.spec.to_yaml())
+            stamp = datetime.now(UTC).isoformat(timespec="seconds")
+            name = self.spec.name or self.folder.path.name
+            self.journal.write("created", {"name": name, "created": stamp, "machine": machine()})
+        self.spec, note = with_default_budget(self.spec)
         if note:
-            _note(journal, note)
-        threads = spec.threads or max(1, cores() // spec.workers)
-        with _executor(spec, folder, threads, in_process=in_process) as executor:
-            watcher.phase("reading the data")
-            dataset = _data(spec, base, folder, journal)
-            watcher.data(dataset)
-            allowance = _allowance(spec, dataset, prices, begin, journal, threads)
-            journal.price_by(allowance)
-            loop = _loop(spec, dataset, folder, executor, journal, allowance, watcher, threads)
-            return _to_the_end(loop)
+            self.journal.note(note)
+
+    @contextlib.contextmanager
+    def executor(self, *, in_process: bool) -> Iterator[Executor]:
+        """Start who executes the jobs, and stop it in the end."""
+        workers, share = self.spec.workers, self.spec.budget.memory_gb
+        memory = int(share * 1e9 if share is not None else _memory() * MEMORY_SHARE / workers)
+        executor: Executor = (
+            InProcess()
+            if in_process
+            else LocalPool(workers, log=self.folder.log, threads=self.threads, memory_bytes=memory)
+        )
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def data(self) -> Dataset:
+        """Read, check and split the data, or take it from the folder where an earlier session left it."""
+        known = self.journal.history.data
+        if known is not None:
+            dataset = store.read(self.folder.path)
+            if dataset.fingerprint != known["fingerprint"]:
+                raise RunUnreadable(f"the data in {self.folder.path} is not what the run began with; start a new run")
+            return dataset
+        dataset = load(self.spec, self.base)
+        store.save(dataset, self.folder.path)
+        self.journal.write("data", self._data_facts(dataset))
+        return dataset
+
+    def _data_facts(self, dataset: Dataset) -> dict[str, Any]:
+        partition = dataset.partition
+        roles = {
+            "development": partition.development,
+            "validation": partition.validation,
+            "calibration": partition.calibration,
+            "test": partition.test,
+        }
+        return {
+            "fingerprint": dataset.fingerprint,
+            "protocol": partition.protocol,
+            "row_counts": {"all": len(dataset.rows), **{role: len(rows) for role, rows in roles.items()}},
+            "threads": self.threads,
+            "cores": self.threads * self.spec.workers,
+        }
+
+    def loop(self, executor: Executor) -> Loop:
+        """Return the loop, told of every trial so far."""
+        before = max(self.journal.history.elapsed, read_clock(self.folder))
+        self.watcher.phase("reading the data")
+        dataset = self.data()
+        self.watcher.data(dataset)
+        allowance = self._allowance(dataset, before)
+        self.journal.price_by(allowance)
+        search, refused = search_of(self.spec, dataset, self.threads)
+        for sentence in refused:
+            self.journal.note(sentence)
+        modules = (m for name in search.names for m in getattr(learners().get(name), "modules", ()))
+        executor.load(tuple(dict.fromkeys(modules)))
+        for _, trial in sorted(self.journal.history.trials.items()):
+            search.tell(trial)
+        return Loop(
+            spec=self.spec,
+            dataset=dataset,
+            store=Store(self.folder.path),
+            search=search,
+            executor=executor,
+            journal=self.journal,
+            allowance=allowance,
+            watcher=self.watcher,
+            threads=self.threads,
+        )
+
+    def _allowance(self, dataset: Dataset, before: float) -> Allowance:
+        parts = dataset.partition.parts
+        fitted = sum(len(p.fit) for p in parts) / len(parts)
+        return Allowance(
+            budget=self.spec.budget,
+            prices=self.prices,
+            start=self.begin,
+            before=before,
+            cores=self.threads * self.spec.workers,
+            parts=len(parts),
+            growth=len(dataset.partition.development) / max(1.0, fitted),
+        )
 
 
 def _to_the_end(loop: Loop) -> Exit:
     why = loop.run()
     loop.watcher.phase("deciding")
     try:
-        if loop.history.decision is None or not loop.history.verdict:
-            decision = choose(loop)
-            loop.journal.write("decided", {"decision": decision.to_json()})
-            conclude_run(loop, decision)
+        decision = choose(loop)
     except NothingMeasured:
         loop.journal.write("finished", {"ending": why, "exit_code": int(Exit.NOTHING_MEASURED)})
         raise
-    decision = loop.history.decision
-    assert decision is not None, "there is a decision by now"
+    loop.journal.write("decided", {"decision": decision.to_json()})
+    if loop.history.verdict is None:
+        conclude_run(loop, decision)
     code = Exit.DONE if decision.feasible else Exit.NOT_FEASIBLE
     if loop.journal.interrupted:
         code = Exit.INTERRUPTED
@@ -113,13 +230,8 @@ def with_default_budget(spec: Spec) -> tuple[Spec, str]:
     budget = spec.budget
     if any(given is not None for given in (budget.minutes, budget.money, budget.trials)):
         return spec, ""
-    limited = replace_budget(spec, DEFAULT_MINUTES)
+    limited = spec.model_copy(update={"budget": budget.model_copy(update={"minutes": DEFAULT_MINUTES})})
     return limited, f"No budget was given: it is {DEFAULT_MINUTES:g} minutes (set `budget.minutes`)."
-
-
-def replace_budget(spec: Spec, minutes: float) -> Spec:
-    """Return the spec with another budget of time."""
-    return spec.model_copy(update={"budget": spec.budget.model_copy(update={"minutes": minutes})})
 
 
 def refuse_empty_budget(spec: Spec) -> None:
@@ -135,22 +247,6 @@ def refuse_empty_budget(spec: Spec) -> None:
     for name, given in (("minutes", budget.minutes), ("money", money), ("trials", budget.trials)):
         if given is not None and given <= 0:
             raise NothingMeasured(f"`budget.{name}` is 0, so nothing can be tried; raise it, or leave it out")
-
-
-def _open(journal: Journal, folder: RunFolder, spec: Spec) -> None:
-    if not journal.events:
-        write_atomically(folder.spec, spec.to_yaml())
-        facts = {
-            "name": spec.name or folder.path.name,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine(),
-        }
-        journal.write("created", facts)
-        return
-    if parse(folder.spec.read_text(encoding="utf-8")).to_yaml() != folder.spec.read_text(encoding="utf-8"):
-        raise RunUnreadable(f"{folder.spec} was edited after the run began; start a new run for the changed spec")
-    Store(folder.path).sweep()
-    journal.write("resumed", {})
 
 
 def machine() -> dict[str, str]:
@@ -178,95 +274,13 @@ def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _note(journal: Journal, sentence: str) -> None:
-    if sentence not in journal.history.notes:
-        journal.write("note", {"sentence": sentence})
-
-
-@contextlib.contextmanager
-def _executor(spec: Spec, folder: RunFolder, threads: int, *, in_process: bool) -> Iterator[Executor]:
-    share = spec.budget.memory_gb
-    memory = int(share * 1e9 if share is not None else _memory() * MEMORY_SHARE / spec.workers)
-    executor: Executor = (
-        InProcess()
-        if in_process
-        else LocalPool(spec.workers, log=folder.log, threads=threads, memory_bytes=memory)
-    )
+def read_clock(folder: RunFolder) -> float:
+    """Return the time that earlier sessions spent, as the last of them left it; 0 where there was none."""
     try:
-        yield executor
-    finally:
-        executor.close()
-
-
-def _data(spec: Spec, base: Path | None, folder: RunFolder, journal: Journal) -> Dataset:
-    known = journal.history.data
-    if known is not None:
-        dataset = store.read(folder.path)
-        if dataset.fingerprint != known["fingerprint"]:
-            raise RunUnreadable(f"the data in {folder.path} is not what the run began with; start a new run")
-        return dataset
-    dataset = load(spec, base)
-    store.save(dataset, folder.path)
-    partition = dataset.partition
-    counts = {
-        "all": len(dataset.rows),
-        "development": len(partition.development),
-        "validation": len(partition.validation),
-        "calibration": len(partition.calibration),
-        "test": len(partition.test),
-    }
-    facts = {"fingerprint": dataset.fingerprint, "protocol": partition.protocol, "row_counts": counts}
-    journal.write("data", facts)
-    return dataset
-
-
-def _allowance(
-    spec: Spec, dataset: Dataset, prices: Prices, begin: float, journal: Journal, threads: int
-) -> Allowance:
-    parts = dataset.partition.parts
-    fitted = sum(len(p.fit) for p in parts) / len(parts)
-    return Allowance(
-        budget=spec.budget,
-        prices=prices,
-        start=begin,
-        before=journal.history.elapsed if len(journal.events) > 3 else 0.0,
-        cores=threads * spec.workers,
-        parts=len(parts),
-        growth=len(dataset.partition.development) / max(1.0, fitted),
-    )
-
-
-def _loop(
-    spec: Spec,
-    dataset: Dataset,
-    folder: RunFolder,
-    executor: Executor,
-    journal: Journal,
-    allowance: Allowance,
-    watcher: Watcher,
-    threads: int,
-) -> Loop:
-    search, refused = search_of(spec, dataset, threads)
-    for sentence in refused:
-        _note(journal, sentence)
-    modules = [m for name in search.names for m in getattr(learners().get(name), "modules", ())]
-    executor.load(tuple(dict.fromkeys(modules)))
-    for _, trial in sorted(journal.history.trials.items()):
-        search.tell(trial)
-    return Loop(
-        spec=spec,
-        dataset=dataset,
-        store=Store(folder.path),
-        search=search,
-        executor=executor,
-        journal=journal,
-        allowance=allowance,
-        watcher=watcher,
-        threads=threads,
-    )
+        return float(folder.clock.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _beside(path: Path | None, base: Path | None) -> Path | None:
     return path if path is None or path.is_absolute() or base is None else base / path
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,34 +43,37 @@ def execute(job: Job, tell: Callable[[int, float], None] | None = None) -> dict[
 
 
 def _trial(bench: Bench) -> Outcome:
+    """Make a recipe, or find it made; whatever goes wrong is its ending."""
     if done := bench.store.outcome(bench.job.recipe):
         return done
     start, cpu = time.monotonic(), time.process_time()
+    ending, note = Ending.FAILED, ""
     try:
-        outcome = _attempt(bench, start, cpu)
+        return _attempt(bench, start, cpu)
     except OutOfTime:
-        return _ended(bench, Ending.BUDGET_SPENT, "", start, cpu)
+        ending = Ending.BUDGET_SPENT
     except Pruned:
-        return _ended(bench, Ending.PRUNED, "", start, cpu)
+        ending = Ending.PRUNED
     except MemoryError:
-        return _ended(bench, Ending.OUT_OF_MEMORY, "", start, cpu)
+        ending = Ending.OUT_OF_MEMORY
     except RunUnwritable:
         raise
     except Unfaithful as problem:
-        return _ended(bench, Ending.FAILED, str(problem), start, cpu)
+        note = str(problem)
     except (Refused, SteelyardError) as problem:
-        return _ended(bench, Ending.REFUSED, str(problem), start, cpu)
-    except Exception as problem:  # noqa: BLE001 - one failed trial never ends a run; the sentence is kept
-        return _ended(bench, Ending.FAILED, f"{type(problem).__name__}: {problem}", start, cpu)
-    return outcome
+        ending, note = Ending.REFUSED, str(problem)
+    except Exception as problem:  # noqa: BLE001 - one failed trial never ends a run; its sentence is kept
+        traceback.print_exc()
+        note = f"{type(problem).__name__}: {problem}"
+    return _ended(bench, ending, note, start, cpu)
 
 
 def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
     for parent in parents(bench.job.recipe):  # a parent that another machine made may be missing here
         if bench.store.outcome(parent) is None:
-            made = _trial(replace(bench, job=replace(bench.job, recipe=parent)))
-            if not made.ending.usable:
-                return replace(made, recipe=bench.job.recipe, note=f"Its parent could not be rebuilt: {made.note}")
+            rebuilt = _trial(replace(bench, job=replace(bench.job, recipe=parent)))
+            if not rebuilt.ending.usable:
+                return replace(rebuilt, recipe=bench.job.recipe, note=f"Its parent was not rebuilt: {rebuilt.note}")
     with bench.store.aside(bench.job.recipe) as folder:
         made = _make(bench.job.recipe, bench, folder)
         where, held = validation_of(bench.dataset)
@@ -79,7 +83,10 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
         )
         outcome = replace(
             _ended(bench, Ending.MEASURED, "", start, cpu),
-            recipe=made.recipe, validation=validation, rounds=made.rounds, rule=made.rule,
+            recipe=made.recipe,
+            validation=validation,
+            rounds=made.rounds,
+            rule=made.rule,
         )
         bench.store.keep(folder, outcome, made.answer)
     return outcome

@@ -27,7 +27,10 @@ WEIGH_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The shipped bundle's figures. ``refit_seconds`` is what the training on everything but test took."""
+    """The shipped bundle's figures; ``bundle`` is relative to the folder of bundles, so that a run can be moved.
+
+    ``refit_seconds`` is what the training on everything but test took.
+    """
 
     bundle: Path
     test: Mapping[str, Estimate]
@@ -76,17 +79,15 @@ def _refit(bench: Bench, recipe: Recipe, rounds: list[int]) -> Path:
         rounds = rounds[count:]
     if place.exists():
         return place
-    everything = bench.dataset.partition.development
     with bench.store.aside(recipe) as folder:
         made = folder / "all"
-        _make(bench, recipe, sources, rounds, everything, made)
+        _make(bench, recipe, sources, rounds, made)
         made.rename(place)
     return place
 
 
-def _make(
-    bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], everything: Ints, folder: Path
-) -> None:
+def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], folder: Path) -> None:
+    everything = bench.dataset.partition.development
     few = everything[:50]
     match recipe:
         case Train():
@@ -98,7 +99,8 @@ def _make(
             outcome = bench.store.outcome(recipe)
             assert outcome is not None, "a combination is refitted only after it was measured"
             assert outcome.rule is not None, "a combination keeps its rule"
-            ship(folder, Joined(outcome.rule, tuple(sources)), bench.about(recipe), bench.dataset.rows.take(few).columns)
+            joined = Joined(outcome.rule, tuple(sources))
+            ship(folder, joined, bench.about(recipe), bench.dataset.rows.take(few).columns)
 
 
 def weigh_bundle(bench: Bench, folder: Path) -> Weight:
@@ -125,7 +127,7 @@ def conclude(bench: Bench, *, again: bool) -> Verdict:
     folder = refit(bench) if again else bench.store.place(job.recipe) / first
     refit_seconds = time.monotonic() - start
     return Verdict(
-        bundle=folder,
+        bundle=folder.relative_to(bench.store.bundles),
         test=read_test(bench, folder),
         weight=weigh_bundle(bench, folder),
         refit_seconds=refit_seconds,

@@ -12,7 +12,6 @@ from steelyard.errors import Exit, NothingMeasured, RunUnwritable
 from steelyard.measure import paired
 from steelyard.recipe import Recipe, Train, trainings
 from steelyard.search.executors import Finished
-from steelyard.search.final import verdict_from_json
 from steelyard.search.loop import TICK, Loop
 from steelyard.search.making import part_answer, validation_of
 from steelyard.search.store import Store
@@ -105,17 +104,17 @@ def conclude_run(loop: Loop, decision: Decision) -> bool:
         finished = _send(loop, trial, Errand.TEST, Seconds(max(2.0, loop.allowance.remaining())))
         again = False
     if finished.left is None:
-        loop.journal.write("note", {"sentence": f"The test rows were not read: {finished.problem}."})
+        loop.journal.note(f"The test rows were not read: {finished.problem}.")
         return False
-    verdict_from_json(finished.left)
-    loop.journal.write("test_read", {"verdict": dict(finished.left), "refitted": again})
+    facts = {"verdict": dict(finished.left), "refitted": again, "seconds": finished.seconds}
+    loop.journal.write("test_read", facts)
     return True
 
 
 def _say_unrefitted(loop: Loop, why: str) -> None:
     parts = loop.dataset.partition.parts
     trained = f"the bundle of {parts[0].name}, trained on {len(parts[0].fit):,} rows, ships as it was measured"
-    loop.journal.write("note", {"sentence": f"There was no refit on everything but test ({why}); {trained}."})
+    loop.journal.note(f"There was no refit on everything but test ({why}); {trained}.")
 
 
 def _members(loop: Loop, trial: Trial) -> list[Trial]:
@@ -156,4 +155,3 @@ def rounds_of(recipe: Recipe, store: Store) -> tuple[int, ...]:
         took = outcome.rounds if outcome is not None else ()
         found.append(max(1, round(math.fsum(took) / len(took))) if took else 0)
     return tuple(found)
-

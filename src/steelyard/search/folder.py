@@ -28,6 +28,7 @@ class RunFolder:
         self.page = self.path / "report.html"
         self.report = self.path / "report.json"
         self.card = self.path / "card.md"
+        self.clock = self.path / ".clock"
         self.log = self.path / "workers.log"
 
     @classmethod

@@ -34,6 +34,7 @@ class History:
     ending: str = ""
     exit_code: int | None = None
     weigh_seconds: float = 0.0
+    final_seconds: float = 0.0
     elapsed: float = 0.0
 
     @classmethod
@@ -117,6 +118,7 @@ def _decided(history: History, facts: Mapping[str, Any]) -> None:
 def _test_read(history: History, facts: Mapping[str, Any]) -> None:
     history.verdict = verdict_from_json(facts["verdict"])
     history.refitted = facts["refitted"]
+    history.final_seconds += facts["seconds"]
     history.test_reads += 1
     history.notes += list(history.verdict.notes)
 

@@ -27,8 +27,10 @@ def shrink_parts(recipe: Shrink, bench: Bench, folder: Path) -> Made:
     for part in bench.dataset.partition.parts:
         held = bench.dataset.rows.take(part.score)
         answers.put(
-            part.score, shrink_once(recipe, bench, bench.store.place(recipe.parent) / part.name, folder / part.name,
-                                    fit=part.fit, held=held)
+            part.score,
+            shrink_once(
+                recipe, bench, bench.store.place(recipe.parent) / part.name, folder / part.name, fit=part.fit, held=held
+            ),
         )
     return Made(recipe=recipe, answer=answers.whole())
 
@@ -49,16 +51,15 @@ def combine_parts(recipe: Combine, bench: Bench, folder: Path) -> Made:
     for part in bench.dataset.partition.parts:
         members = tuple(bench.store.place(parent) / part.name for parent in recipe.parents)
         few = part.score[:200]
-        shipped = ship(folder / part.name, Joined(rule, members), bench.about(recipe), bench.dataset.rows.take(few).columns)
+        columns = bench.dataset.rows.take(few).columns
+        shipped = ship(folder / part.name, Joined(rule, members), bench.about(recipe), columns)
         index = np.searchsorted(bench.dataset.partition.scored, few)
         expected = apply_rule(rule, [part_answer(a, index) for a in answers], bench.dataset.task)
         check_parity(bench.dataset.task, expected.scores, shipped.scores, bench.dataset.rows.target)
     return Made(recipe=recipe, answer=whole, rule=rule)
 
 
-def fit_rule(
-    lever: CombiningLever, recipe: Combine, bench: Bench, answers: tuple[Answer, ...]
-) -> tuple[Rule, Answer]:
+def fit_rule(lever: CombiningLever, recipe: Combine, bench: Bench, answers: tuple[Answer, ...]) -> tuple[Rule, Answer]:
     """Return the rule fitted on all rows it may use, and answers on the scored rows.
 
     Rows that the rule is both fitted on and judged by are answered by a rule fitted without them.
@@ -100,5 +101,3 @@ def _groups(bench: Bench, rows: Ints) -> NDArray[Any]:
         names, inverse = np.unique(bench.dataset.groups[rows], return_inverse=True)
         return generator.integers(0, CROSS, len(names))[inverse]
     return generator.permutation(len(rows)) % CROSS
-
-

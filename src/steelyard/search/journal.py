@@ -35,6 +35,11 @@ class Journal:
         elapsed = self.history.elapsed if self._allowance is None else float(self._allowance.elapsed())
         self.history.take(self._log.append(kind, elapsed, facts))
 
+    def note(self, sentence: str) -> None:
+        """Write a sentence that the user should know, once."""
+        if sentence not in self.history.notes:
+            self.write("note", {"sentence": sentence})
+
     def money(self, elapsed: Seconds) -> Money:
         """Return what holding the run's cores for a while costs."""
         assert self._allowance is not None, "prices come with the allowance"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -182,8 +183,10 @@ class Loop:
         self.tick()
 
     def tick(self) -> None:
-        """Tell the watcher what was spent."""
+        """Tell the watcher what was spent, and leave it on disk for a session that goes on from here."""
         elapsed = self.allowance.elapsed()
+        with contextlib.suppress(OSError):  # a clock that cannot be written costs a resumed run seconds, not results
+            self.store.path.joinpath(".clock").write_text(f"{elapsed:.3f}", encoding="ascii")
         self.watcher.spent(elapsed, self.allowance.remaining(), self.journal.money(elapsed))
 
     def _end(self, finished: Finished) -> None:
@@ -246,4 +249,3 @@ class Loop:
         aim = metric(self.dataset.task.aim)
         values = [(aim.higher_is_better(t.validation[aim.name].value), -t.number, t) for t in known(self._trials())]
         return max(values, key=lambda v: v[:2])[2] if values else None
-

@@ -48,7 +48,9 @@ class LocalPool:
     process; a worker that dies is replaced. ``modules`` are imported before the first job.
     """
 
-    def __init__(self, slots: int, *, log: Path, threads: int, memory_bytes: int, modules: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, slots: int, *, log: Path, threads: int, memory_bytes: int, modules: tuple[str, ...] = ()
+    ) -> None:
         self.slots = slots
         self._memory = memory_bytes
         self._modules = modules
@@ -109,9 +111,12 @@ class LocalPool:
 
     def _start(self) -> None:
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - this very interpreter and a module of ours
                 [sys.executable, "-m", "steelyard.search.worker", *self._modules],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._environment,
             )
         worker = _Worker(process)
         assert process.stdout is not None, "asked for a pipe"
@@ -157,9 +162,7 @@ class LocalPool:
             return Finished(job=job, left=worker.left, seconds=seconds)
         if worker.problem is not None:
             sentence, exit_code = worker.problem
-            return Finished(
-                job=job, left=None, problem=sentence, cause="refused", exit_code=exit_code, seconds=seconds
-            )
+            return Finished(job=job, left=None, problem=sentence, cause="refused", exit_code=exit_code, seconds=seconds)
         cause = worker.killed or ("memory" if code == -signal.SIGKILL else "died")
         return Finished(job=job, left=None, problem=_why(cause, code, self._log), cause=cause, seconds=seconds)
 

@@ -38,9 +38,16 @@ def _source(value: object) -> object:
         if not str(value).strip():
             raise ValueError("empty")
         return str(value)
-    if hasattr(value, "columns"):
+    if hasattr(value, "columns") or _is_table(value):
         return value
-    raise ValueError("neither a path nor a frame")
+    raise ValueError("neither a path nor a table")
+
+
+def _is_table(value: object) -> bool:
+    """Tell whether this is a dict of columns or a list of rows."""
+    if isinstance(value, Mapping):
+        return bool(value) and not any(isinstance(cells, str) or not hasattr(cells, "__len__") for cells in value.values())
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
 Source = Annotated[

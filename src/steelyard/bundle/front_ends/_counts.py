@@ -40,7 +40,8 @@ class Counts:
         name = options.pop("vocabulary")
         if name not in files:
             raise BundleRefused(f"front end 'counts' needs file {name!r}, which is not there{nearest(name, files)}")
-        return cls(*feed.inputs, feed.columns[0], read_vocabulary(files[name]), Analyser(**options))
+        ids, counts = feed.inputs
+        return cls(ids, counts, feed.columns[0], read_vocabulary(files[name]), Analyser(**options))
 
     def __call__(self, columns: Columns) -> Tensors:
         """Return the tensors of some rows."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from steelyard.bundle.front_ends.base import Cells, Tensors, options_of, shape_of, stack
+from steelyard.bundle.front_ends.base import Cells, Tensors, options_of, picker, shape_of, stack
 from steelyard.contracts import Columns, Feed, Kind
 
 
@@ -18,6 +18,7 @@ class Numbers:
 
     input: str
     columns: tuple[str, ...]
+    pick: Callable[[Cells], tuple[Any, ...]]
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.NUMBER, Kind.TIME})
     batch: ClassVar[int] = 8192
@@ -28,7 +29,7 @@ class Numbers:
         del files
         shape_of(feed, inputs=1, columns=None)
         options_of(feed, {})
-        return cls(feed.inputs[0], feed.columns)
+        return cls(feed.inputs[0], feed.columns, picker(feed.columns))
 
     def __call__(self, columns: Columns) -> Tensors:
         """Return the tensor of some rows."""
@@ -36,4 +37,4 @@ class Numbers:
 
     def row(self, cells: Cells) -> Tensors:
         """Return the tensor of one row."""
-        return {self.input: np.array([[cells[name] for name in self.columns]], np.float64)}
+        return {self.input: np.array(self.pick(cells), np.float64)[None]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -33,26 +34,27 @@ class RowRefused(RowsRefused):
 class Extractor(Protocol):
     """A front end made ready for one feed. Holds no state between calls."""
 
-    kinds: frozenset[Kind]
-    """The kinds of columns it reads."""
-    batch: int
-    """Most rows to give it at once, so that memory stays bounded."""
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of columns it reads."""
+        ...
 
-    def __call__(self, columns: Columns) -> Tensors:
+    @property
+    def batch(self) -> int:
+        """Most rows to give it at once, so that memory stays bounded."""
+        ...
+
+    def __call__(self, columns: Columns, /) -> Tensors:
         """Return the tensors of some rows."""
         ...
 
-    def row(self, cells: Cells) -> Tensors:
+    def row(self, cells: Cells, /) -> Tensors:
         """Return the tensors of one row: what :meth:`__call__` returns for columns of length one, but faster."""
         ...
 
 
-class FrontEnd(Protocol):
-    """Makes an extractor; refuses a feed it cannot keep."""
-
-    def __call__(self, feed: Feed, files: Mapping[str, bytes]) -> Extractor:
-        """Return the extractor of a feed."""
-        ...
+FrontEnd = Callable[[Feed, Mapping[str, bytes]], Extractor]
+"""Makes an extractor; refuses a feed it cannot keep."""
 
 
 def column(columns: Columns, name: str) -> NDArray[Any]:
@@ -72,6 +74,19 @@ def column(columns: Columns, name: str) -> NDArray[Any]:
 def lacking(name: str, known: Cells) -> NoReturn:
     """Raise the refusal of rows that lack a column."""
     raise RowsRefused(f"the rows lack column {name!r}{nearest(name, known)}; the model reads it") from None
+
+
+def picker(names: Sequence[str]) -> Callable[[Cells], tuple[Any, ...]]:
+    """Return the fast way to take some cells of a row, in order.
+
+    Examples
+    --------
+    >>> picker(["b"])({"a": 1, "b": 2}), picker(["b", "a"])({"a": 1, "b": 2}), picker([])({"a": 1})
+    ((2,), (2, 1), ())
+    """
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda cells: tuple(cells[name] for name in names)
 
 
 def stack(columns: Columns, names: Sequence[str], dtype: type[np.generic]) -> NDArray[Any]:

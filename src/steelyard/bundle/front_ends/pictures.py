@@ -34,7 +34,9 @@ class Opener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     def __call__(self, source: object) -> Image.Image | NDArray[Any]:
@@ -64,7 +66,9 @@ class Opener:
         try:
             return _decoded(BytesIO(self._open(archive).read(member)) if between else place, shown)
         except KeyError:
-            raise ValueError(f"{archive!r} holds no {member!r}{nearest(member, self._open(archive).namelist())}") from None
+            raise ValueError(
+                f"{archive!r} holds no {member!r}{nearest(member, self._open(archive).namelist())}"
+            ) from None
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
             raise ValueError(f"{shown} cannot be read from its archive: {problem}") from None
 

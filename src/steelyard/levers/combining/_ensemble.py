@@ -24,10 +24,11 @@ from steelyard.contracts import (
     Trial,
     Work,
 )
+from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import aim_of, ranked, trained
-from steelyard.levers.settings import LeverRefused, chosen
-from steelyard.recipe import Combine, Recipe, Settings, Train
+from steelyard.levers.refusal import LeverRefused
+from steelyard.recipe import Combine, Plan, Recipe, Settings, Train
 from steelyard.tasks import metric
 
 MOST = 5
@@ -79,7 +80,7 @@ class Ensemble:
         LeverRefused
             If there are fewer rows than ``needs_rows``, or a setting is out of its range.
         """
-        picks = int(chosen(self.name, self.space, settings).number("picks", 1))
+        picks = int(settings_of(self.name, self.space, Plan(settings=settings)).number("picks", 1))
         rows = len(evidence.target)
         if rows < self.needs_rows:
             raise LeverRefused(

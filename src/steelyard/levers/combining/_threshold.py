@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.contracts import Context, Evidence, Floats, Move, Prior, Problem, Rule, Space, Stage, Task, Trial, Work
+from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import ranked
-from steelyard.levers.settings import LeverRefused, chosen
-from steelyard.recipe import Combine, Recipe, Settings
+from steelyard.levers.refusal import LeverRefused
+from steelyard.recipe import Combine, Plan, Recipe, Settings
 
 OF_EACH_CLASS = 10
 """Calibration rows that each class needs at least: with fewer, one row decides."""
@@ -98,7 +99,7 @@ class Threshold:
             If the task is not binary, its aim does not depend on a threshold, rows are too few, or a setting
             is unknown.
         """
-        chosen(self.name, self.space, settings)
+        settings_of(self.name, self.space, Plan(settings=settings))
         task = work.task
         if not _applies(task):
             raise LeverRefused(

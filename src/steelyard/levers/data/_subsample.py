@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from steelyard.contracts import Context, Ints, Meter, Move, Prior, Problem, Setting, Space, Split, Stage, Trial, Work
+from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import gain, training_seconds
-from steelyard.levers.settings import chosen
-from steelyard.recipe import Settings, Step, Train
+from steelyard.recipe import Plan, Settings, Step, Train
 
 MANY_ROWS = 20_000
 WORTH_SECONDS = 2.0
@@ -59,10 +59,10 @@ class Subsample:
 
         Raises
         ------
-        LeverRefused
+        SettingsRefused
             If a setting is unknown or out of its range.
         """
-        share = chosen(self.name, self.space, settings).number("share", 1.0)
+        share = settings_of(self.name, self.space, Plan(settings=settings)).number("share", 1.0)
         random = np.random.default_rng(work.seed)
         strata = _strata(split, work)
         kept = [_some(np.flatnonzero(strata == one), share, random) for one in np.unique(strata)]

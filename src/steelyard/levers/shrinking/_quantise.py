@@ -19,10 +19,11 @@ from onnxruntime.quantization import (
 )
 
 from steelyard.bundle.front_ends import FRONT_ENDS
-from steelyard.contracts import Artefact, Context, Meter, Move, Prior, Setting, Space, Split, Stage, Trial, Work
+from steelyard.contracts import Artefact, Context, Kind, Meter, Move, Prior, Setting, Space, Split, Stage, Trial, Work
+from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
-from steelyard.levers.settings import LeverRefused, chosen
-from steelyard.recipe import Settings, Shrink, Train
+from steelyard.levers.refusal import LeverRefused
+from steelyard.recipe import Plan, Settings, Shrink, Train
 
 WORTH = 4_096
 """Numbers in a weight that is worth a scale of its own."""
@@ -54,9 +55,9 @@ class Quantise:
     )
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose int8 for a training whose learner keeps its knowledge in weights (``weighty``)."""
+        """Propose int8 for a training on text or images whose learner keeps what it knows in weights (``weighty``)."""
         recipe = trial.recipe
-        if not trial.ending.usable or not isinstance(recipe, Train):
+        if not trial.ending.usable or not isinstance(recipe, Train) or not context.schema.of(Kind.TEXT, Kind.IMAGE):
             return
         if not getattr(context.learner(recipe.learner), "weighty", False):
             return
@@ -76,7 +77,7 @@ class Quantise:
             If the graph has no weight worth it, a convolutional graph has no rows to calibrate on, or a setting
             is unknown.
         """
-        rows = int(chosen(self.name, self.space, settings).number("rows", 0))
+        rows = int(settings_of(self.name, self.space, Plan(settings=settings)).number("rows", 0))
         model = onnx.load_model_from_string(artefact.graph)
         _name_nodes(model)
         heavy = _heavy(model)

@@ -1,0 +1,70 @@
+# Steelyard's house work; `make` alone tells what there is. Each target makes what it needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := .venv-demo
+# The build of PyTorch to install first: with none there, a range may bring gigabytes of CUDA packages.
+TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
+PIP    := -m pip --disable-pip-version-check install --quiet
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all test-slow lint format types contracts docs bench-start clean preflight
+
+help:  ## Tell what there is
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+preflight:
+	@sh .ci/preflight $(PYTHON)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | preflight
+	@echo "installing everything into $(VENV) (PyTorch included: some minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP) '$(TORCH)'
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+$(DEMO)/.installed: pyproject.toml constraints.txt | preflight
+	@echo "installing what the demo needs into $(DEMO)"
+	@test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	@$(DEMO)/bin/python $(PIP) -c constraints.txt -e '.[train]'
+	@touch $@
+
+install: $(VENV)/.installed  ## Make .venv with everything the tests and the work need
+
+demo: $(DEMO)/.installed  ## Run the demo in a light environment of its own: frontier, decision, report, bundle
+	$(DEMO)/bin/steelyard demo
+
+test: install lint types contracts  ## Lint, types, import contracts and the quick tests, with coverage
+	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term:skip-covered
+
+test-slow: install  ## The tests that take minutes: kills, whole runs
+	$(PYTEST) -m slow
+
+test-all: test test-slow  ## Every test
+
+lint: install  ## Style, as ruff sees it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## Put the style right where a machine can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install  ## Types, as strict as mypy is
+	$(BIN)/mypy
+
+contracts: install  ## Who may import whom
+	$(BIN)/lint-imports
+
+docs: install  ## Make the pages that are made from the code
+	$(BIN)/python docs/make.py
+
+bench-start: install $(DEMO)/.installed  ## Import, --help, demo and the engine's overhead, against their bars
+	$(BIN)/python benchmarks/start.py
+
+clean:  ## Remove what the targets made: environments, caches, runs
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
+	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,345 @@
+"""One function a verb: what the command line does, from Python."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steelyard.bundle import Bundle
+from steelyard.bundle import load as load_bundle
+from steelyard.contracts import Problem
+from steelyard.data import Inspection, inspect
+from steelyard.errors import Exit, MissingExtra, RunUnreadable, RunUnwritable, need
+from steelyard.measure import quality, weigh
+from steelyard.money import Prices, cost_per_million
+from steelyard.registry import learners, levers
+from steelyard.report import build, card, page
+from steelyard.rows import read_rows, sample, targets
+from steelyard.search.conduct import conduct
+from steelyard.search.events import read_events
+from steelyard.search.folder import RunFolder, write_atomically
+from steelyard.search.loop import search_of
+from steelyard.search.moves import Ranked
+from steelyard.search.record import RunRecord
+from steelyard.search.recount import recount
+from steelyard.search.store import Store
+from steelyard.search.watching import Watcher
+from steelyard.spec import Spec
+from steelyard.spec import load as load_spec
+from steelyard.units import Estimate
+
+
+@dataclass(slots=True)
+class Run:
+    """A run in its folder: what was tried, what was decided, what ships.
+
+    Everything is read from the folder; two objects on one folder do not disturb each other.
+    """
+
+    folder: Path
+    spec: Spec | None = None
+    base: Path | None = None
+    _record: RunRecord | None = field(default=None, repr=False)
+
+    @property
+    def record(self) -> RunRecord:
+        """Everything the run's events tell."""
+        if self._record is None:
+            self._record = recount(RunFolder.existing(self.folder), spec=self.spec, base=self.base)
+        return self._record
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report as plain data: what ``steelyard run --json`` prints."""
+        return build(self.record)
+
+    @property
+    def frontier(self) -> Any:
+        """A polars frame, one row a candidate that no other beats on every count; each figure with its interval."""
+        return _frame(self.report["frontier"])
+
+    @property
+    def trials(self) -> Any:
+        """A polars frame, one row a trial."""
+        return _frame(self.report["trials"])
+
+    @property
+    def decision(self) -> Any:
+        """Which candidate, and why, in sentences; ``None`` where nothing was measured."""
+        return self.record.decision
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that ships, opened.
+
+        Raises
+        ------
+        RunUnreadable
+            If the run has not come to a bundle yet.
+        """
+        return load_bundle(bundle_folder(self.folder), threads=self.record.spec.serving.threads)
+
+    def advice(self) -> list[Ranked]:
+        """Return the moves not made yet, best expected improvement a second first, by the search's own priors."""
+        record = self.record
+        search, _ = search_of(record.spec, Store(self.folder).dataset(), record.spec.threads or 1)
+        for trial in record.trials:
+            search.tell(trial)
+        return search.rank()
+
+    def write_views(self) -> None:
+        """Write ``report.json``, ``report.html`` and ``card.md`` anew from the events."""
+        folder, report = RunFolder(self.folder), self.report
+        write_atomically(folder.report, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(folder.page, page(report))
+        write_atomically(folder.card, card(report))
+
+
+def run(
+    spec: Spec | Path | str,
+    *,
+    out: Path | str | None = None,
+    resume: Path | str | None = None,
+    watcher: Watcher | None = None,
+    in_process: bool = False,
+    started: float | None = None,
+) -> Run:
+    """Weigh every way to build what a spec asks for, decide, and ship the bundle.
+
+    Parameters
+    ----------
+    spec : Spec or path
+        What is wanted; a path names a YAML file, and relative data paths start beside it.
+    out : path, optional
+        Folder of the run; unset: ``runs/<name>-<stamp>``.
+    resume : path, optional
+        Folder of an earlier run to go on with.
+    watcher : Watcher, optional
+        Who is told what happens.
+    in_process : bool
+        Do the trials in this process: no isolation, no start-up time.
+    started : float, optional
+        When the clock of the budget began (``time.monotonic()``).
+
+    Raises
+    ------
+    SteelyardError
+        Whatever stops a run, as a sentence with the way out; nothing measured until then is lost.
+    """
+    begin = time.monotonic() if started is None else started
+    given, base = _spec(spec)
+    if resume is not None:
+        folder = RunFolder.existing(Path(resume))
+    else:
+        folder = RunFolder.create(given.name or name_of(given), None if out is None else Path(out))
+    conduct(given, folder=folder, base=base, watcher=watcher, in_process=in_process, started=begin)
+    finished = Run(folder.path, spec=given, base=base)
+    finished.write_views()
+    return finished
+
+
+def resume(folder: Path | str, *, watcher: Watcher | None = None, started: float | None = None) -> Run:
+    """Go on with a run that was stopped at any instant, by the spec in its folder."""
+    place = RunFolder.existing(Path(folder))
+    spec = load_spec(place.spec)
+    return run(spec, resume=place.path, watcher=watcher, started=started)
+
+
+def open_run(folder: Path | str) -> Run:
+    """Return an earlier run; reads only.
+
+    Raises
+    ------
+    RunUnreadable
+        If there is none in the folder.
+    """
+    return Run(RunFolder.existing(Path(folder)).path)
+
+
+def check(spec: Spec | Path | str) -> Inspection:
+    """Read, type, check and split the data of a spec, and return what was found instead of stopping."""
+    given, base = _spec(spec)
+    return inspect(given, base)
+
+
+def bundle_folder(path: Path | str) -> Path:
+    """Return the bundle that a path means: itself, or the one that a run ships.
+
+    Raises
+    ------
+    RunUnreadable
+        If it is neither, or the run has none yet.
+    """
+    place = Path(path)
+    if (place / "manifest.json").exists() or not (place / "events.jsonl").exists():
+        return place
+    final = recount(RunFolder.existing(place)).final
+    if final is None:
+        raise RunUnreadable(f"{place} has not come to a bundle yet; go on with `steelyard run --resume {place}`")
+    return final.bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions in the order of the rows: a class name or a value each, and one probability a class."""
+
+    prediction: list[object]
+    probabilities: Mapping[str, list[float]]
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return one dict a row: ``prediction``, then ``probability_<class>``."""
+        names = [f"probability_{name}" for name in self.probabilities]
+        columns = [self.prediction, *self.probabilities.values()]
+        return [dict(zip(["prediction", *names], row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def text(self, suffix: str) -> str:
+        """Return the rows as CSV, or as JSON Lines where the file's name ends so."""
+        if suffix in {".jsonl", ".ndjson"}:
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
+        out = io.StringIO()
+        names = ["prediction", *(f"probability_{name}" for name in self.probabilities)]
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        return out.getvalue()
+
+
+def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
+    """Predict rows: a file (CSV, JSON Lines, Parquet ...), a data frame, or a list of dicts.
+
+    Raises
+    ------
+    RowsRefused
+        If they lack a column that the bundle reads.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
+    answer = opened.answer_rows(read_rows(rows))
+    task = opened.task
+    if task.problem is Problem.REGRESSION:
+        return Predictions([float(v) for v in answer.decided], {})
+    names = [task.classes[int(code)] for code in answer.decided]
+    return Predictions(list(names), {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)})
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write predictions to a file, whole or not at all; ``.gz`` is compressed.
+
+    Raises
+    ------
+    RunUnwritable
+        If the file cannot be written.
+    """
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    data = predictions.text(plain.suffix).encode()
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+        aside.replace(path)
+    except OSError as problem:
+        aside.unlink(missing_ok=True)
+        why = problem.strerror or problem
+        raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
+
+
+def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1) -> dict[str, Any]:
+    """Measure a bundle on labelled rows: quality with intervals, latency, cost.
+
+    Raises
+    ------
+    RowsRefused
+        If the rows lack the target, or it holds a class that the bundle does not know.
+    """
+    place = bundle_folder(bundle)
+    opened = load_bundle(place, threads=threads)
+    frame = read_rows(rows)
+    target = targets(frame, opened.task)
+    answer = opened.answer_rows(frame)
+    figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
+    weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
+    cost = cost_per_million(weight, Prices.load(prices), None, None)
+    return {
+        "bundle": str(place),
+        "rows": len(target),
+        "quality": {name: figure.to_json() for name, figure in figures.items()},
+        "latency_ms": {name: getattr(weight, name).to_json() for name in ("p50", "p95", "p99")},
+        "rows_per_second": weight.throughput.to_json(),
+        "size_bytes": weight.size_bytes,
+        "cost_per_million": cost.to_json(),
+    }
+
+
+def exit_code(finished: Run) -> Exit:
+    """Return how a run ended, as the command line's exit code."""
+    events, _ = read_events(RunFolder(finished.folder).events)
+    codes = [event.facts["exit_code"] for event in events if event.kind == "finished"]
+    return Exit(codes[-1]) if codes else Exit.RUN_UNREADABLE
+
+
+def name_of(spec: Spec) -> str:
+    """Return a name for a run whose spec has none: that of its data."""
+    if not isinstance(spec.data, str | os.PathLike):
+        return "run"
+    path = Path(str(spec.data).rpartition(":")[2])
+    stem = path.name.split(".")[0]
+    return path.parent.name if stem in {"data", "train"} and path.parent.name else stem or "run"
+
+
+def _spec(spec: Spec | Path | str) -> tuple[Spec, Path | None]:
+    if isinstance(spec, Spec):
+        return spec, None
+    path = Path(spec)
+    return load_spec(path), path.resolve().parent
+
+
+def _frame(rows: list[dict[str, Any]]) -> Any:
+    """Return rows of the report as a frame: nested figures become columns such as ``roc_auc`` and ``roc_auc_low``."""
+    polars = need("polars", for_="a run as a data frame")
+    return polars.DataFrame([_flat(row) for row in rows])
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "recipe":
+            flat["recipe"] = value["description"] if isinstance(value, Mapping) else value
+        elif isinstance(value, Mapping) and "value" in value:
+            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        elif isinstance(value, Mapping):
+            flat |= _flat({k if name == "validation" else f"{name}_{k}": v for k, v in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def registered(kind: str) -> list[dict[str, object]]:
+    """Return the learners or the levers by name, with what they are; one that needs an extra says which."""
+    registry: Any = learners() if kind == "learners" else levers()
+    return [_described(registry, name) for name in registry.names()]
+
+
+def _described(registry: Any, name: str) -> dict[str, object]:
+    try:
+        thing = registry.get(name)
+    except MissingExtra as problem:
+        return {"name": name, "about": str(problem)}
+    facts = {part: str(getattr(thing, part)) for part in ("stage", "about", "paper") if hasattr(thing, part)}
+    return {"name": name, **facts}
+
+
+def price_rows(file: Path | None) -> list[dict[str, object]]:
+    """Return the prices in force."""
+    prices = Prices.load(file)
+    found = [("core-hour", prices.core_hour), ("label", prices.label)]
+    return [
+        {"what": what, "price": f"{p.amount.amount:f} {p.amount.currency}", "source": p.source, "date": p.date}
+        for what, p in found
+        if p is not None
+    ]

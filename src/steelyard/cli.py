@@ -1,0 +1,238 @@
+"""The command line: parses words, calls one function of :mod:`steelyard.api`, prints, exits with a number."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steelyard.errors import Exit, SteelyardError
+
+app = typer.Typer(
+    name="steelyard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Weigh every way to build a model: what it costs, what it returns, in your money, with an error bar.",
+    epilog="Exit codes are listed in docs/exit-codes.md. Start with: steelyard demo",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+RunPath = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+AnyBundle = Annotated[Path, typer.Argument(help="A bundle, or a run whose bundle is meant.", show_default=False)]
+SpecPath = Annotated[Path, typer.Argument(help="The YAML file that says what is wanted.", show_default=False)]
+
+
+def _api() -> Any:
+    """Load what does the work; `--help` answers without it."""
+    return importlib.import_module("steelyard.api")
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _views() -> Any:
+    return importlib.import_module("steelyard.report")
+
+
+def _console(*, err: bool = False) -> Any:
+    return importlib.import_module("rich.console").Console(stderr=err)
+
+
+@app.command()
+def run(
+    spec: Annotated[Path | None, typer.Argument(help="The YAML file that says what is wanted.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; unset: runs/<name>-<stamp>.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try what a spec allows, decide, and leave report and bundle in a run folder.
+
+    Exit code 0: the decision meets every target. 20: no candidate does; the best one is shipped all the same.
+    """
+    if spec is None and resume is None:
+        raise typer.BadParameter("give a spec, or --resume FOLDER", param_hint="SPEC")
+    api = _api()
+
+    def work(watcher: Any, started: float) -> Any:
+        if spec is None:
+            return api.resume(resume, watcher=watcher, started=started)
+        return api.run(spec, out=out, resume=resume, watcher=watcher, started=started)
+
+    _run(work, as_json=as_json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; unset: runs/demo-<stamp>.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Diagnose breast cancer from scikit-learn's own data: the whole story in under a minute."""
+    api = _api()
+    spec = importlib.import_module("steelyard.demo").SPEC
+    _run(lambda watcher, started: api.run(spec, out=out, watcher=watcher, started=started), as_json=as_json)
+
+
+def _run(work: Callable[[Any, float], Any], *, as_json: bool) -> None:
+    """Run with a live view on standard error, then print the tables or the JSON on standard output."""
+    live = importlib.import_module("steelyard.report.live")
+    with live.LiveView(_console(err=True)) as watcher:
+        finished = work(watcher, _began())
+    if as_json:
+        _print_json(finished.report)
+    else:
+        _views().show(finished.report, _console())
+    raise typer.Exit(int(_api().exit_code(finished)))
+
+
+@app.command()
+def init(
+    data: Annotated[str, typer.Argument(help="File, folder, zip, or sklearn:NAME.", show_default=False)],
+    target: Annotated[str, typer.Option(help="Column to predict.", show_default=False)],
+    lang: Annotated[str, typer.Option(help="Language of the comments: en or zh.")] = "en",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; unset: standard output.")] = None,
+) -> None:
+    """Draft a spec from the data, every line explained; it runs unedited."""
+    text = importlib.import_module("steelyard.draft").draft(data, target, lang=lang)
+    if out is None:
+        sys.stdout.write(text)
+        return
+    importlib.import_module("steelyard.search.folder").write_atomically(out, text)
+    sys.stdout.write(f"wrote {out}; run it with: steelyard run {out}\n")
+
+
+@app.command()
+def check(spec: SpecPath, as_json: Json = False) -> None:
+    """Read and check the data of a spec without training anything: types, missing cells, leaks, splits."""
+    found = _api().check(spec)
+    if as_json:
+        _print_json(_views().inspection_json(found))
+    else:
+        _views().show_inspection(found, _console())
+    if found.dataset is None:
+        raise typer.Exit(int(Exit.DATA_UNFIT))
+
+
+@app.command()
+def show(run: RunPath, as_json: Json = False) -> None:
+    """Print the tables of a run again, finished or not."""
+    report = _api().open_run(run).report
+    if as_json:
+        _print_json(report)
+    else:
+        _views().show(report, _console())
+
+
+@app.command()
+def report(run: RunPath) -> None:
+    """Write report.html, report.json and card.md of a run anew and print where they are."""
+    opened = _api().open_run(run)
+    opened.write_views()
+    sys.stdout.write(f"{opened.folder / 'report.html'}\n")
+
+
+@app.command()
+def predict(
+    bundle: AnyBundle,
+    rows: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; unset: standard output.")] = None,
+) -> None:
+    """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows."""
+    api = _api()
+    predictions = api.predict(bundle, rows)
+    if out is None:
+        sys.stdout.write(predictions.text(".csv"))
+    else:
+        api.write_predictions(predictions, out)
+
+
+@app.command()
+def evaluate(
+    bundle: AnyBundle,
+    rows: Annotated[Path, typer.Argument(help="Labelled rows: CSV, JSON Lines or Parquet.", show_default=False)],
+    prices: Annotated[Path | None, typer.Option(help="File of own prices.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads that one prediction may use.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure a bundle on labelled rows: quality with intervals, latency, cost."""
+    figures = _api().evaluate(bundle, rows, prices=prices, threads=threads)
+    if as_json:
+        _print_json(figures)
+    else:
+        _views().show_evaluation(figures, _console())
+
+
+@app.command()
+def learners(as_json: Json = False) -> None:
+    """List what can be trained."""
+    _list("learners", as_json=as_json)
+
+
+@app.command()
+def levers(as_json: Json = False) -> None:
+    """List what can make a model better or cheaper, with the paper of each."""
+    _list("levers", as_json=as_json)
+
+
+@app.command()
+def prices(
+    file: Annotated[Path | None, typer.Option("--prices", help="File of own prices.")] = None, as_json: Json = False
+) -> None:
+    """List the prices in force, with source and date."""
+    rows = _api().price_rows(file)
+    if as_json:
+        _print_json(rows)
+    else:
+        _views().show_rows(rows, _console())
+
+
+def _list(kind: str, *, as_json: bool) -> None:
+    rows = _api().registered(kind)
+    if as_json:
+        _print_json(rows)
+    else:
+        _views().show_rows(rows, _console())
+
+
+def _began() -> float:
+    """Return when this process was started, on the monotonic clock: a budget counts the whole command."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / 100
+    except (OSError, ValueError, IndexError, AttributeError):
+        age = 0.0
+    return time.monotonic() - max(0.0, age)
+
+
+def _interrupt(*_: object) -> None:
+    """Treat a request to terminate as Ctrl-C: decide on what was measured."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; every foreseen error is one sentence and a numbered exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except SteelyardError as problem:
+        sys.stderr.write(f"steelyard: {problem}\n")
+        raise SystemExit(int(problem.exit_code)) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("steelyard: stopped before anything was measured; nothing is half-written\n")
+        raise SystemExit(int(Exit.INTERRUPTED)) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(int(Exit.DONE)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""From cells to a schema and typed columns; what a spec says of a column wins over what its cells say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import FEATURES, Column, Kind, Schema
+from steelyard.data.coerce import is_missing
+from steelyard.data.dataset import Finding, Severity
+from steelyard.data.fast import as_list, categories, measured, texts
+from steelyard.data.kinds import Found, is_spaced, kind_of
+from steelyard.data.pictures import resolve
+from steelyard.data.readers.images import SIDES
+from steelyard.data.roles import Roles
+from steelyard.data.table import Cells, Table
+from steelyard.spec import Spec
+
+_SIDE_NAMES = frozenset({"split", "set", "subset", "fold", "partition", "part", "side"})
+_GIVEN = "given in the spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One column with its typed values (``None`` for ids and constants) and what was found in it."""
+
+    column: Column
+    values: NDArray[Any] | None
+    findings: tuple[Finding, ...] = ()
+
+
+def typed_columns(spec: Spec, table: Table, roles: Roles) -> list[Typed]:
+    """Return every column of the schema, in the order of the source."""
+    made = [_typed(name, cells, table, roles) for name, cells in table.columns.items() if name not in roles.aside]
+    prices = spec.columns.price
+    return [replace(t, column=replace(t.column, price=prices.get(t.column.name))) for t in made]
+
+
+def schema_of(typed: list[Typed]) -> Schema:
+    """Return the schema of typed columns."""
+    return Schema(tuple(t.column for t in typed))
+
+
+def _typed(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
+    typed = _as_found(name, cells, table, roles)
+    if typed.column.missing < 1 or typed.findings:
+        return typed
+    sentence = f"column {name!r} has no value in any row and is left out; fill it, or list it under columns.ignore"
+    column = replace(typed.column, kind=Kind.CONSTANT, why="no value in any row")
+    finding = Finding(code="empty_column", severity=Severity.WARN, column=name, sentence=sentence)
+    return Typed(column, None, (finding,))
+
+
+def _as_found(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
+    if isinstance(cells, np.ndarray) and cells.dtype == object and (nested := _nested(cells)):
+        return _refused(name, cells, nested)
+    given = roles.kinds.get(name) or (Kind.IMAGE if name in table.images else None)
+    found = _found(name, cells, roles, given)
+    if found.kind in (Kind.NUMBER, Kind.TIME):
+        return _measured(name, cells, found)
+    if found.kind is Kind.TEXT:
+        return _text(name, cells, found)
+    if found.kind is Kind.IMAGE:
+        return _image(name, cells, found, table)
+    return _named(name, cells, found)
+
+
+def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
+    if given is not None:
+        return Found(given, _GIVEN, 0)
+    found = kind_of(name, cells)
+    if name == roles.group and found.kind is not Kind.CONSTANT:
+        return Found(Kind.ID, "groups the rows of the split (give it a kind under columns to let models read it)", 0)
+    if name == roles.time and found.kind is not Kind.CONSTANT:
+        return Found(Kind.ID, "orders the split: all later rows lie beyond it (give it a kind to let models read it)", 0)
+    if name.lower() in _SIDE_NAMES and found.kind is Kind.CATEGORY and _are_sides(cells):
+        return Found(Kind.ID, "names the sides of a split", 0)
+    return found
+
+
+def _are_sides(cells: Cells) -> bool:
+    return {str(cell).lower() for cell in set(categories(cells)) if cell is not None} <= SIDES
+
+
+def _nested(cells: NDArray[Any]) -> str | None:
+    odd = next((cell for cell in cells if isinstance(cell, list | tuple | dict | set)), None)
+    if odd is None:
+        odd = next((cell for cell in cells if isinstance(cell, np.ndarray) and cell.ndim == 1), None)
+    return None if odd is None else type(odd).__name__
+
+
+def _refused(name: str, cells: Cells, nested: str) -> Typed:
+    sentence = (
+        f"column {name!r} holds {nested}s, which no model here reads; spread it over columns of single values, "
+        f"or leave it out with columns.ignore: [{name}]"
+    )
+    column = Column(name=name, kind=Kind.ID, missing=_missing_share(cells), why=f"holds {nested}s")
+    return Typed(column, None, (Finding(code="nested_column", severity=Severity.STOP, column=name, sentence=sentence),))
+
+
+def _missing_share(cells: Cells) -> float:
+    several = as_list(cells)
+    return sum(is_missing(cell) for cell in several) / len(several) if several else 0.0
+
+
+def _measured(name: str, cells: Cells, found: Found) -> Typed:
+    values, bad = measured(found.kind, cells)
+    findings = []
+    if bad.any():
+        findings.append(_misfit(name, cells, found.kind, bad))
+    infinite = np.isinf(values)
+    if infinite.any():
+        findings.append(_infinite(name, infinite))
+        values = np.where(infinite, np.nan, values)
+    known = values[~np.isnan(values)]
+    column = Column(
+        name=name,
+        kind=found.kind,
+        missing=1 - len(known) / len(values),
+        distinct=len(np.unique(known)),
+        low=float(known.min()) if len(known) else None,
+        high=float(known.max()) if len(known) else None,
+        why=found.why,
+    )
+    return Typed(column, values, tuple(findings))
+
+
+def _misfit(name: str, cells: Cells, kind: Kind, bad: NDArray[np.bool_]) -> Finding:
+    row = int(np.flatnonzero(bad)[0])
+    what = "a number" if kind is Kind.NUMBER else "a time (2011-01-31 or 2011-01-31 08:30:00)"
+    sentence = (
+        f"column {name!r} is given as {kind.value}, but {int(bad.sum()):,} cells are not {what}, the first is "
+        f"{as_list(cells)[row]!r} in row {row} (from 0); correct or empty them, or give another kind"
+    )
+    numbers = {"cells": float(bad.sum()), "row": float(row)}
+    return Finding(code="misfit", severity=Severity.STOP, column=name, sentence=sentence, numbers=numbers)
+
+
+def _infinite(name: str, infinite: NDArray[np.bool_]) -> Finding:
+    count, row = int(infinite.sum()), int(np.flatnonzero(infinite)[0])
+    sentence = (
+        f"column {name!r} has {count:,} infinite numbers, the first in row {row} (from 0); they count as missing, "
+        "here and when predicting; write a limit instead if they mean one"
+    )
+    numbers = {"cells": float(count), "row": float(row)}
+    return Finding(code="infinite", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers)
+
+
+def _text(name: str, cells: Cells, found: Found) -> Typed:
+    values = texts(cells)
+    distinct = set(values) - {""}
+    column = Column(
+        name=name,
+        kind=Kind.TEXT,
+        missing=float(np.mean(values == "")),
+        distinct=len(distinct),
+        spaced=is_spaced(sorted(distinct)),
+        why=found.why,
+    )
+    return Typed(column, values)
+
+
+def _image(name: str, cells: Cells, found: Found, table: Table) -> Typed:
+    values, findings = resolve(name, as_list(cells), table)
+    absent = sum(cell is None for cell in values)
+    distinct = len(set(values) - {None})
+    column = Column(name=name, kind=Kind.IMAGE, missing=absent / len(values), distinct=distinct, why=found.why)
+    return Typed(column, values, tuple(findings))
+
+
+def _named(name: str, cells: Cells, found: Found) -> Typed:
+    values = categories(cells)
+    known = set(values) - {None}
+    column = Column(
+        name=name,
+        kind=found.kind,
+        missing=sum(cell is None for cell in values) / len(values),
+        distinct=len(known),
+        why=found.why,
+    )
+    findings = () if found.almost is None else (_almost(name, cells, found.almost),)
+    return Typed(column, values if found.kind in FEATURES else None, findings)
+
+
+def _almost(name: str, cells: Cells, almost: tuple[int, int]) -> Finding:
+    count, row = almost
+    sentence = (
+        f"column {name!r} is read as a category because {count:,} cells are not numbers, the first is "
+        f"{as_list(cells)[row]!r} in row {row} (from 0); empty those cells to have it read as a number"
+    )
+    numbers = {"cells": float(count), "row": float(row)}
+    return Finding(code="almost_number", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers)

@@ -1,0 +1,72 @@
+"""What the spec says about columns by name, checked against the columns that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from steelyard.contracts import Kind
+from steelyard.errors import DataUnfit, nearest
+from steelyard.spec import Spec
+
+_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE, Kind.TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Columns that the spec names, by what they are for. ``aside`` are no part of the schema."""
+
+    kinds: Mapping[str, Kind]
+    aside: frozenset[str]
+    group: str | None
+    time: str | None
+
+
+def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
+    """Return the roles of columns.
+
+    Raises
+    ------
+    DataUnfit
+        If a column that the spec names is not there, or has two roles; all such problems at once.
+    """
+    problems = [
+        f"{field}: the data has no column {name!r}{nearest(name, names)}; its columns: {_listed(names)}"
+        for field, name in _named(spec)
+        if name not in names
+    ]
+    kinds: dict[str, Kind] = {}
+    for kind in _KINDS:
+        for name in getattr(spec.columns, kind.value):
+            if name in kinds:
+                problems.append(f"columns: {name!r} is under both {kinds[name].value} and {kind.value}; keep one")
+            kinds[name] = kind
+    for field, name in _named(spec):
+        if name == spec.target and field != "target":
+            problems.append(f"{field}: {name!r} is the target; a column has one role")
+    if problems:
+        raise DataUnfit("\n".join(problems))
+    aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore} - {None}
+    return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time)
+
+
+def _named(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Yield every place of the spec that names a column, and the name."""
+    yield "target", spec.target
+    columns, split = spec.columns, spec.split
+    for field in ("ignore", *(kind.value for kind in _KINDS), "price", "allow"):
+        for name in getattr(columns, field):
+            yield f"columns.{field}", name
+    for field, given in (
+        ("columns.weight", columns.weight),
+        ("split.group", split.group),
+        ("split.time", split.time),
+        ("split.column", split.column),
+    ):
+        if given is not None:
+            yield field, given
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown}, ... ({len(names)} in all)"

@@ -1,0 +1,72 @@
+"""Schema and task as plain JSON and back. Needs nothing but the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard.contracts import Column, Kind, Problem, Schema, Task
+from steelyard.units import Money
+
+
+def schema_to_json(schema: Schema) -> list[dict[str, Any]]:
+    """Return the columns as plain JSON, fields at their defaults left out.
+
+    Examples
+    --------
+    >>> schema_to_json(Schema((Column(name="age", kind=Kind.NUMBER, distinct=9),)))
+    [{'name': 'age', 'kind': 'number', 'distinct': 9}]
+    """
+    return [_column_to_json(column) for column in schema.columns]
+
+
+def schema_from_json(data: list[dict[str, Any]]) -> Schema:
+    """Read what :func:`schema_to_json` wrote."""
+    return Schema(tuple(_column_from_json(column) for column in data))
+
+
+def _column_to_json(column: Column) -> dict[str, Any]:
+    bare = Column(name=column.name, kind=column.kind)
+    fields = ("missing", "distinct", "low", "high", "spaced", "why")
+    made = {"name": column.name, "kind": column.kind.value}
+    made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
+    return made if column.price is None else made | {"price": f"{column.price.amount} {column.price.currency}"}
+
+
+def _column_from_json(data: Mapping[str, Any]) -> Column:
+    price = Money.parse(data["price"]) if "price" in data else None
+    return Column(**{**data, "kind": Kind(data["kind"]), "price": price})
+
+
+def task_to_json(task: Task) -> dict[str, Any]:
+    """Return a task as plain JSON."""
+    return {
+        "problem": task.problem.value,
+        "target": task.target,
+        "aim": task.aim,
+        "classes": list(task.classes),
+        "positive": task.positive,
+        "value": None if task.value is None else [list(row) for row in task.value],
+        "currency": task.currency,
+    }
+
+
+def task_from_json(data: Mapping[str, Any]) -> Task:
+    """Read what :func:`task_to_json` wrote.
+
+    Examples
+    --------
+    >>> task = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("0", "1"), positive="1")
+    >>> task_from_json(task_to_json(task)) == task
+    True
+    """
+    value = data["value"]
+    return Task(
+        problem=Problem(data["problem"]),
+        target=data["target"],
+        aim=data["aim"],
+        classes=tuple(data["classes"]),
+        positive=data["positive"],
+        value=None if value is None else tuple(tuple(float(amount) for amount in row) for row in value),
+        currency=data["currency"],
+    )

@@ -1,0 +1,19 @@
+"""The job of ``steelyard demo``: a diagnosis where a missed tumour costs a hundred times a false alarm."""
+
+from __future__ import annotations
+
+from steelyard.spec import Spec
+
+SPEC = Spec.model_validate(
+    {
+        "name": "demo",
+        "data": "sklearn:breast_cancer",
+        "target": "diagnosis",
+        "positive": "malignant",
+        "quality": {"metric": "roc_auc", "at_least": 0.98},
+        "serving": {"latency_p95_ms": 5, "traffic": {"mean_rps": 2, "peak_rps": 10}},
+        "value": {"false_negative": "-1000 USD", "false_positive": "-10 USD"},
+        "budget": {"minutes": 0.6},
+    }
+)
+"""Amounts are assumptions for the story: put your own in a spec."""

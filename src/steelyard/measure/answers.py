@@ -1,0 +1,64 @@
+"""Whether an answer fits the rows it is judged on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.errors import SteelyardError
+from steelyard.tasks.metric import are_probabilities
+
+
+class AnswerUnfit(SteelyardError):
+    """What a model says of some rows cannot be judged."""
+
+
+def check_answer(
+    task: Task,
+    target: NDArray[Any],
+    answer: Answer,
+    weights: Floats | None = None,
+    groups: Ints | None = None,
+) -> None:
+    """Refuse to measure what would only give a figure that means nothing.
+
+    Raises
+    ------
+    AnswerUnfit
+        If there are no rows; a shape differs; the answer is not finite or, for classes, no probabilities; a decided
+        class does not exist; or a weight is not positive.
+    """
+    if why := _shapes(task, target, answer, weights, groups) or _numbers(task, answer, weights):
+        raise AnswerUnfit(f"cannot measure {task.target!r}: {why}")
+
+
+def _shapes(
+    task: Task, target: NDArray[Any], answer: Answer, weights: Floats | None, groups: Ints | None
+) -> str | None:
+    n = len(target)
+    if n == 0:
+        return "there are no rows; give at least one row with a target"
+    if answer.scores.shape != (n, task.width):
+        return f"scores must have shape {(n, task.width)}, a row each and a column a class; got {answer.scores.shape}"
+    for name, each in (("decisions", answer.decided), ("weights", weights), ("groups", groups)):
+        if each is not None and each.shape != (n,):
+            return f"{name} must have shape {(n,)}, one a row; got {each.shape}"
+    return None
+
+
+def _numbers(task: Task, answer: Answer, weights: Floats | None) -> str | None:
+    finite = np.isfinite(answer.scores).all(axis=1) & np.isfinite(answer.decided)
+    if not finite.all():
+        return f"the answer is not finite in {np.count_nonzero(~finite):,} of {len(finite):,} rows"
+    if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
+        return "row weights must be positive numbers; drop the rows that weigh nothing"
+    if task.problem is Problem.REGRESSION:
+        return None
+    if not are_probabilities(answer.scores):
+        return "scores must be probabilities that add up to one in each row"
+    if ((answer.decided < 0) | (answer.decided >= task.width)).any():
+        return f"decisions must be class codes from 0 to {task.width - 1}"
+    return None

@@ -1,0 +1,114 @@
+"""The report: one plain structure that every view reads, and that ``steelyard run --json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard.contracts import Trial
+from steelyard.decide import aim_of
+from steelyard.decide.words import titles, unit_of
+from steelyard.money import Ledger, Price, cost_per_million
+from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
+from steelyard.search.record import RunRecord
+from steelyard.tasks import metric
+
+VERSION = 1
+"""Of the structure. It counts up when a name changes its meaning or goes; new names alone leave it as it is."""
+
+
+def build(record: RunRecord) -> Json:
+    """Return everything that a run has to tell, as plain JSON; ``report/schema.json`` is its JSON Schema.
+
+    ``decision`` is ``None`` only where nothing was measured. Trials and frontier carry validation figures; those
+    of the test rows stand in the decision alone.
+    """
+    ledger = Ledger.of(record.entries, record.prices.currency)
+    names = titles((t.number, t.recipe) for t in record.trials)
+    rows = [trial_row(t, names[t.number], record, ledger) for t in record.trials]
+    line = () if record.decision is None else record.decision.frontier
+    by_number = {row["number"]: row for row in rows}
+    return {
+        "version": VERSION,
+        "name": record.name,
+        "created": record.created,
+        "folder": str(record.folder),
+        "fingerprint": record.fingerprint,
+        "task": _task(record),
+        "ending": record.ending,
+        "spent": {
+            "seconds": float(record.spent.seconds),
+            "money": float(record.spent.money.amount),
+            "currency": record.spent.money.currency,
+            "labels": record.spent.labels,
+        },
+        "decision": _decision(record, names),
+        "frontier": [by_number[number] for number in line],
+        "trials": rows,
+        "checks": [dict(finding) for finding in record.findings],
+        "ledger": _ledger(ledger),
+        "prices": {"core_hour": _price(record.prices.core_hour), "label": _price(record.prices.label)},
+        "protocol": record.protocol,
+        "row_counts": dict(record.row_counts),
+        "columns": [{"name": c.name, "kind": c.kind.value, "missing": c.missing} for c in record.schema.columns],
+        "test_reads": record.test_reads,
+        "machine": dict(record.machine),
+        "notes": list(record.notes),
+        "spec": record.spec.to_yaml(),
+    }
+
+
+def _task(record: RunRecord) -> Json:
+    aim = metric(aim_of(record.spec, record.task))
+    return {
+        "problem": record.task.problem.value,
+        "target": record.task.target,
+        "classes": list(record.task.classes),
+        "positive": record.task.positive,
+        "aim": aim.name,
+        "better": aim.better,
+        "unit": unit_of(aim, record.task),
+    }
+
+
+def _decision(record: RunRecord, names: Mapping[int, str]) -> Json | None:
+    decision = record.decision
+    if decision is None:
+        return None
+    trial = _trial(record, decision.number)
+    final = record.final
+    weight = trial.weight if final is None else final.weight
+    serving, cost = record.spec.serving, None if final is None else final.cost_per_million
+    if cost is None and weight is not None:
+        cost = cost_per_million(weight, record.prices, serving.traffic, serving.latency_p95_ms)
+    return {
+        "number": decision.number,
+        "feasible": decision.feasible,
+        **recipe_of(trial.recipe, names[decision.number]),
+        "reasons": list(decision.reasons),
+        **final_row(final, trial),
+        **weighed(weight, cost),
+        "targets": [target.to_json() for target in decision.targets],
+        "tightest": decision.tightest,
+        "equal": list(decision.equal),
+    }
+
+
+def _trial(record: RunRecord, number: int) -> Trial:
+    return next(t for t in record.trials if t.number == number)
+
+
+def _ledger(ledger: Ledger) -> Json:
+    return {
+        "currency": ledger.currency,
+        "total": float(ledger.total.amount),
+        "totals": {kind: float(money.amount) for kind, money in ledger.totals().items()},
+        "entries": [entry.to_json() for entry in ledger],
+    }
+
+
+def _price(price: Price | None) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    money = price.amount
+    return {**price.to_json(), "amount": float(money.amount), "currency": money.currency}

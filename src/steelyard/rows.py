@@ -1,0 +1,79 @@
+"""Rows that a bundle is asked about: read from a file, with or without their targets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Problem, Task
+from steelyard.data.coerce import category_of, is_missing, number_of
+from steelyard.data.frames import cells_of, names_of
+from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
+from steelyard.errors import DataUnreadable, RowsRefused, nearest, need
+
+
+def read_rows(rows: Any) -> Any:
+    """Return a frame: of a file what it holds, of anything else itself.
+
+    CSV and JSON Lines are read with the standard library, Parquet with polars.
+
+    Raises
+    ------
+    DataUnreadable
+        If the file is not there or cannot be read.
+    """
+    if not isinstance(rows, str | os.PathLike):
+        return rows
+    path = Path(rows)
+    if not path.exists():
+        raise DataUnreadable(f"there is no file {path}; check the path")
+    if ending_of(path) in (*CSV_ENDINGS, *JSON_ENDINGS):
+        return read_plain(path)
+    if ending_of(path) in {".parquet", ".pq"}:
+        return need("polars", for_=f"reading {path.name}").read_parquet(path)
+    raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines or Parquet")
+
+
+def count(frame: Any) -> int:
+    """Return the number of rows of a frame."""
+    names = names_of(frame)
+    return len(cells_of(frame, names[0])) if names else 0
+
+
+def targets(frame: Any, task: Task) -> NDArray[Any]:
+    """Return the coded targets of labelled rows: int64 class codes, or float64 values, shape (n,).
+
+    Raises
+    ------
+    RowsRefused
+        If the target column is absent, a cell of it is missing, or it holds a class that the bundle never saw.
+    """
+    names = names_of(frame)
+    if task.target not in names:
+        raise RowsRefused(f"the rows have no column {task.target!r}{nearest(task.target, names)}; it holds the target")
+    cells = list(cells_of(frame, task.target))
+    for row, cell in enumerate(cells):
+        if is_missing(cell):
+            raise RowsRefused(f"row {row} has no {task.target!r}; leave out rows without a target")
+    if task.problem is Problem.REGRESSION:
+        return np.array([number_of(cell) for cell in cells], np.float64)
+    codes = {name: code for code, name in enumerate(task.classes)}
+    found = [category_of(cell) for cell in cells]
+    if strange := sorted({str(name) for name in found if name not in codes}):
+        raise RowsRefused(
+            f"{task.target!r} holds {', '.join(map(repr, strange[:5]))}, which the bundle never saw; "
+            f"it knows {', '.join(map(repr, task.classes[:10]))}"
+        )
+    return np.array([codes[str(name)] for name in found], np.int64)
+
+
+def sample(frame: Any, names: Sequence[str], most: int) -> list[Mapping[str, object]]:
+    """Return the first rows as dicts of the named columns that are there."""
+    there = [name for name in names if name in names_of(frame)]
+    columns = [list(cells_of(frame, name))[:most] for name in there]
+    return [dict(zip(there, row, strict=True)) for row in zip(*columns, strict=True)]
