@@ -10,7 +10,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slow lint format types contracts docs bench-start clean preflight
+.PHONY: help install demo test test-all test-slow lint format types docs bench-start clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -37,7 +37,7 @@ install: $(VENV)/.installed  ## Make .venv with everything the tests and the wor
 demo: $(DEMO)/.installed  ## Run the demo in a light environment of its own: frontier, decision, report, bundle
 	$(DEMO)/bin/steelyard demo
 
-test: install lint types contracts  ## Lint, types, import contracts and the quick tests, with coverage
+test: install lint types  ## Lint, types and the quick tests, with coverage
 	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term:skip-covered
 
 test-slow: install  ## The tests that take minutes: kills, whole runs
@@ -45,9 +45,10 @@ test-slow: install  ## The tests that take minutes: kills, whole runs
 
 test-all: test test-slow  ## Every test
 
-lint: install  ## Style, as ruff sees it
+lint: install  ## Style, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: install  ## Put the style right where a machine can
 	$(BIN)/ruff check --fix .
@@ -55,9 +56,6 @@ format: install  ## Put the style right where a machine can
 
 types: install  ## Types, as strict as mypy is
 	$(BIN)/mypy
-
-contracts: install  ## Who may import whom
-	$(BIN)/lint-imports
 
 docs: install  ## Make the pages that are made from the code
 	$(BIN)/python docs/make.py

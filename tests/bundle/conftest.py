@@ -83,7 +83,12 @@ class Maker:
             helper.make_node("Mul", ["clean", "tiny"], ["small"]),
             helper.make_node("MatMul", ["small", "w"], ["of_numbers"]),
             helper.make_node(
-                "LabelEncoder", ["s"], ["code"], domain="ai.onnx.ml", keys_strings=["a", "b"], values_floats=[1.0, 2.0],
+                "LabelEncoder",
+                ["s"],
+                ["code"],
+                domain="ai.onnx.ml",
+                keys_strings=["a", "b"],
+                values_floats=[1.0, 2.0],
                 default_float=0.0,
             ),
             helper.make_node("MatMul", ["code", "v"], ["of_city"]),
@@ -95,8 +100,13 @@ class Maker:
             helper.make_node("Softmax", ["linear"], ["scores"], axis=1),
         ]
         initial = {
-            "zero": np.float32(0), "tiny": np.float32(1e-9), "w": self.weights(2, 2), "v": self.weights(1, 2),
-            "table": table, "last": np.array([2]), "middle": np.array([1]),
+            "zero": np.float32(0),
+            "tiny": np.float32(1e-9),
+            "w": self.weights(2, 2),
+            "v": self.weights(1, 2),
+            "table": table,
+            "last": np.array([2]),
+            "middle": np.array([1]),
         }
         inputs = [
             ("x", TensorProto.DOUBLE, ["n", 2]),

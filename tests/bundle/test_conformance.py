@@ -149,7 +149,7 @@ def test_checks_of_two_claims_see_the_second_saboteur(saboteur, check, sentence,
 
 def test_a_loader_that_does_not_verify_is_seen(ready, monkeypatch):
     monkeypatch.setattr(opening.File, "of", classmethod(lambda cls, content: Anything()))
-    with pytest.raises(AssertionError, match="a flipped byte in .* went unnoticed"):
+    with pytest.raises(AssertionError, match=r"a flipped byte in .* went unnoticed"):
         bundles.check_any_change_is_refused(subject_of(ready))
 
 

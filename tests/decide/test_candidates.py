@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from steelyard.contracts import Ending, Trial, Weight
-from steelyard.decide import aim_of, candidate, check_currencies, frontier
+from steelyard.decide import candidate, check_currencies, frontier
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
 from steelyard.recipe import Train
-from steelyard.spec import Budget, Quality, Serving, Value
+from steelyard.spec import Budget, Serving, Value
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Money
 
@@ -61,12 +61,6 @@ def test_a_measured_trial_becomes_a_candidate_with_its_cost(bench):
 )
 def test_a_trial_without_quality_or_latency_cannot_be_decided_on(bench, changes):
     assert candidate(trial(**changes), Prices.load(), bench.spec(), bench.task) is None
-
-
-def test_the_aim_is_money_where_outcomes_have_a_value_and_else_what_the_spec_asks_for(bench):
-    assert aim_of(bench.spec(), bench.task) == "roc_auc"
-    assert aim_of(bench.spec(quality=Quality(metric="f1")), bench.task) == "f1"
-    assert aim_of(bench.spec(), replace(bench.task, value=((0.0, 0.0), (0.0, 1.0)))) == "value"
 
 
 def test_amounts_in_another_currency_than_the_prices_are_refused_all_at_once(bench):

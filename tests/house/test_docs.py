@@ -52,8 +52,9 @@ def commands(code):
     return [line[2:] for line in code.splitlines() if line.startswith("$ ")]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", [p for p in PAGES if (ROOT / p).exists()])
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=pytest.mark.slow if "README" in p else ()) for p in PAGES if (ROOT / p).exists()]
+)
 def test_the_code_on_a_page_runs(page, tmp_path):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     script = []

@@ -29,7 +29,7 @@ SPACES = {
             "leaves": Setting(default=31, low=4, high=256, log=True),
             "rate": Setting(default=0.1, low=0.01, high=0.5, log=True),
             "kind": Setting(default="plain", options=("plain", "dart")),
-            "side": Setting(default=None),
+            "side": Setting(default=None, low=1, high=9),
         }
     ),
     "lines": Space({"penalty": Setting(default=1.0, low=0.001, high=1000.0, log=True)}),
@@ -88,7 +88,9 @@ def work(binary, schema) -> Work:
 def trial():
     """Make a trial: its number, learner, aim and settings."""
 
-    def make(number, learner="trees", aim=0.7, *, recipe=None, ending=Ending.MEASURED, metric="roc_auc", half=0.05, **more):
+    def make(
+        number, learner="trees", aim=0.7, *, recipe=None, ending=Ending.MEASURED, metric="roc_auc", half=0.05, **more
+    ):
         lever = more.pop("lever", "start")
         curve = more.pop("curve", ())
         recipe = recipe or Train(learner=learner, plan=Plan(settings=Settings(more)))

@@ -96,7 +96,7 @@ def test_an_aim_that_is_undefined_leaves_the_proper_score(noisy, binary, schema)
 
 
 def test_too_few_rows_are_refused_with_the_number_needed(noisy, work):
-    with pytest.raises(LeverRefused, match="needs 50 validation rows .* there are 49"):
+    with pytest.raises(LeverRefused, match=r"needs 50 validation rows .* there are 49"):
         Ensemble().fit(noisy(1.0, 1.0, rows=49), Settings(), work)
 
 

@@ -66,6 +66,13 @@ def test_how_many_counts_are_held_at_a_time_changes_nothing(binary, answers, mon
         assert (parts[name].low, parts[name].high) == pytest.approx((estimate.low, estimate.high), rel=1e-12), name
 
 
+def test_memory_stays_bounded_whatever_the_number_of_rows():
+    sizes = [counts.shape for counts in Bootstrap(rows=300_000).counts(8)]
+    assert sum(some for some, _ in sizes) == 8
+    assert all(some * rows <= resampling.CHUNK for some, rows in sizes)
+    assert [c.shape for c in Bootstrap(rows=resampling.CHUNK + 1).counts(1)] == [(1, resampling.CHUNK + 1)]
+
+
 def test_a_metric_that_costs_more_gets_fewer_resamples_and_says_so(answers, monkeypatch):
     many = Task(problem=Problem.MULTICLASS, target="y", aim="accuracy", classes=tuple(f"c{i}" for i in range(64)))
     target, answer = answers(many, 640)
@@ -134,6 +141,15 @@ def test_one_row_or_one_group_has_no_interval(numeric):
     three = Answer(np.ones((3, 1)), np.ones(3))
     together = quality(numeric, np.arange(3.0), three, groups=np.zeros(3, dtype=np.int64), names=["mae"])["mae"]
     assert math.isnan(together.low)
+
+
+def test_a_figure_that_resampling_pushes_up_still_lies_in_its_interval(binary):
+    target = np.r_[np.ones(70, dtype=np.int64), np.zeros(30, dtype=np.int64)]
+    calibrated = Answer(np.tile([0.3, 0.7], (100, 1)), np.ones(100, dtype=np.int64))
+    found = quality(binary, target, calibrated, names=["ece"])["ece"]
+    assert found.value == pytest.approx(0.0, abs=1e-12)
+    assert found.low == found.value
+    assert found.high > 0.05
 
 
 def test_no_resamples_give_the_figures_alone(numeric, answers):

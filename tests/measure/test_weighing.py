@@ -120,6 +120,7 @@ def test_time_that_runs_out_ends_it_and_shows(known):
     assert f"{weight.calls} calls" in weight.p95.source
     assert 512 not in bundle.batches
     assert "for want of time" in weight.memory_bytes.source
+    assert weight.memory_bytes.how is How.ESTIMATED
 
 
 def test_no_rows_are_refused():

@@ -47,7 +47,7 @@ def test_without_traffic_only_busy_time_is_paid(weighing):
 def test_with_traffic_idle_hours_are_paid_too(weighing):
     cost = cost_per_million(weighing(noise=0.0), Prices.load(), Traffic(mean_rps=1, peak_rps=10))
     assert cost.value == pytest.approx(CORE_HOUR / 3600 * 1e6)  # one replica that answers one row a second
-    assert "1 replica(s) of 1 core(s) for a peak of 10 requests/s" in cost.source
+    assert "1 replica of 1 core for a peak of 10 requests/s" in cost.source
 
 
 def test_replicas_hold_the_peak(weighing):

@@ -4,7 +4,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -94,6 +94,7 @@ def test_a_spec_written_as_yaml_is_read_back_the_same():
 words = st.text(min_size=1, max_size=12).filter(lambda w: w.isprintable() and w.strip() == w)
 
 
+@settings(deadline=None)
 @given(target=words, positive=words | st.integers() | st.floats(allow_nan=False, allow_infinity=False), test=words)
 def test_any_word_survives_writing_and_reading(target, positive, test):
     if target == test:

@@ -30,7 +30,7 @@ def test_every_metric_resamples_exactly(request, kind, flavour, weighted):
     task, answers, drawn, rng = (request.getfixturevalue(name) for name in (kind, "answers", "drawn", "rng"))
     target, answer = answers(task, rng, 80, **FLAVOURS[flavour])
     weights = rng.random(80) + 0.1 if weighted else None
-    counts = drawn(rng, 12, 80, weights)
+    counts = drawn(rng, 8, 80, weights)
     for each in metrics_for(task):
         agrees(each, task, target, answer, counts)
 
@@ -68,12 +68,17 @@ def test_a_constant_score_has_an_area_of_one_half(binary, rng):
     assert metric("roc_auc").resample(binary, target, flat, np.ones((2, 40))) == pytest.approx(0.5)
 
 
-def test_r2_of_a_resample_that_does_not_vary_is_undefined_even_off_centre(numeric):
-    target, guess = np.array([0.1, 0.3, 1e6]), np.array([0.1, 0.2, 1e6])
-    counts = np.array([[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
-    still, moving = metric("r2").resample(numeric, target, Answer(guess[:, None], guess), counts)
-    assert np.isnan(still)
-    assert moving == pytest.approx(1.0)
+def test_r2_of_a_resample_that_does_not_vary_is_undefined_even_off_centre(numeric, rng):
+    target, guess = np.r_[np.full(6, 0.1), 7.7], np.r_[rng.random(6), 7.0]
+    counts = np.column_stack([rng.random((40, 6)), np.zeros(40)])
+    assert np.isnan(metric("r2").resample(numeric, target, Answer(guess[:, None], guess), counts)).all()
+    agrees(metric("r2"), numeric, target, Answer(guess[:, None], guess), counts + 0.1)
+
+
+def test_an_answer_that_is_certain_has_the_log_loss_of_scikit_learn(binary):
+    target, scores = np.array([1, 1, 0, 1]), np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    counts = np.array([[1.0, 1.0, 1.0, 1.0], [2.0, 0.0, 0.0, 1.0], [0.0, 1.0, 2.0, 1.0]])
+    agrees(metric("log_loss"), binary, target, Answer(scores, scores.argmax(axis=1)), counts)
 
 
 def test_every_metric_in_the_table_was_resampled_here(binary, several, numeric):

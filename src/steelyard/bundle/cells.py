@@ -8,6 +8,7 @@ from typing import Any
 
 from steelyard.contracts import Kind, Schema
 from steelyard.data.coerce import NotThisKind, category_of, image_of, number_of, row_to_columns, text_of, time_of
+from steelyard.errors import RowsRefused
 
 Reader = Callable[[Any], Any]
 
@@ -76,4 +77,9 @@ class RowReader:
         try:
             return {name: read(row[name]) for name, read in self._readers}
         except (KeyError, TypeError, OverflowError, NotThisKind):
-            return {name: cells[0] for name, cells in row_to_columns(row, self._schema).items()}
+            return self._slow(row)
+
+    def _slow(self, row: object) -> dict[str, Any]:
+        if not isinstance(row, Mapping):
+            raise RowsRefused(f"one row is a dict of values by column name; got {type(row).__name__}") from None
+        return {name: cells[0] for name, cells in row_to_columns(row, self._schema).items()}

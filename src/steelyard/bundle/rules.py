@@ -90,7 +90,7 @@ def _check_threshold(rule: Rule, members: int, task: Task) -> str | None:
         return complaint
     if members != 1 or task.problem is not Problem.BINARY:
         return f"decides on one member of a binary task; got {members} and {task.problem.value}"
-    if rule["positive"] not in {0, 1} or isinstance(rule["positive"], bool):
+    if not _number(rule["positive"]) or rule["positive"] not in {0, 1}:
         return f"needs the code of the positive class, 0 or 1; got {rule['positive']!r}"
     return None if _number(rule["at"]) else f"needs a number to compare with; got {rule['at']!r}"
 

@@ -101,6 +101,11 @@ def _number_of_string(text: str) -> float:
     raise NotThisKind(text)
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a string is a number in plain notation."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def category_of(cell: object) -> str | None:
     """Return a cell as the name of a category, or ``None`` where missing.
 

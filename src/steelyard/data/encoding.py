@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 from steelyard.errors import DataUnreadable
@@ -22,10 +23,8 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
+        if content and (path.suffix == ".gz" or content.startswith(b"\x1f\x8b")):
             content = gzip.decompress(content)
-        elif path.suffix == ".gz" and content:
-            raise gzip.BadGzipFile
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataUnreadable(
             f"{path} is not a whole gzip file; copy it again, or rename it if it is not packed"
@@ -71,7 +70,7 @@ def likely_encoding(content: bytes) -> str:
         return _MARKS[content[:2]]
     sample = content[: 1 << 20]
     high = [byte for byte in sample if byte >= 0x80]
-    runs = sum(1 for a, b in zip(sample, sample[1:], strict=False) if a >= 0x80 and b >= 0x40)
+    runs = sum(1 for a, b in pairwise(sample) if a >= 0x80 and b >= 0x40)
     if runs >= 0.45 * len(high) and _mostly_pairs(sample):
         for name in _EAST_ASIAN:
             try:
@@ -85,5 +84,5 @@ def likely_encoding(content: bytes) -> str:
 def _mostly_pairs(sample: bytes) -> bool:
     """Tell whether most high bytes stand next to another one, as they do in two-byte scripts."""
     high = [byte >= 0x80 for byte in sample]
-    together = sum(a and b for a, b in zip(high, high[1:], strict=False))
+    together = sum(a and b for a, b in pairwise(high))
     return together > 0.4 * sum(high)

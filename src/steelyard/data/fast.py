@@ -5,8 +5,9 @@ Numbers in plain notation are cast by polars; anything else goes through ``coerc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ T = TypeVar("T")
 _PLAIN = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?$"
 
 
-def is_strings(cells: Cells) -> bool:
+def is_strings(cells: Cells) -> TypeGuard[pl.Series]:
     """Tell whether cells are a polars series of strings."""
     return not isinstance(cells, np.ndarray)
 
@@ -36,9 +37,8 @@ def tidy(cells: Any) -> Cells:
         return cells
     values = [None if c is None or c != c else c for c in cells] if _only_strings(cells) else None  # noqa: PLR0124
     if values is not None:
-        pl = need("polars", for_="reading a table")
-        series: pl.Series = pl.Series(values=values, dtype=pl.String)
-        return series
+        polars = need("polars", for_="reading a table")
+        return cast("pl.Series", polars.Series(values=values, dtype=polars.String))
     return _typed(cells)
 
 
@@ -99,23 +99,35 @@ def _from_array(kind: Kind, cells: NDArray[Any]) -> tuple[Floats, NDArray[np.boo
 
 def _plain_numbers(series: pl.Series) -> tuple[Floats, NDArray[np.bool_]]:
     """Cast what is in plain notation; return the values and which cells are still to be done."""
-    pl = need("polars", for_="reading a table")
+    polars = need("polars", for_="reading a table")
     stripped = series.str.strip_chars(BLANKS)
     plain = stripped.str.contains(_PLAIN).fill_null(value=False)
-    cast = stripped.set(~plain, None).cast(pl.Float64)
+    cast = stripped.set(~plain, None).cast(polars.Float64)
     return np.array(cast.to_numpy(), dtype=np.float64), ~plain.to_numpy()
 
 
 def categories(cells: Cells) -> NDArray[Any]:
     """Return cells as an object array of category names, ``None`` where missing."""
-    return objects(_by_distinct(cells, category_of))
+    return np.array(_by_distinct(cells, category_of), dtype=object)
 
 
 def texts(cells: Cells) -> NDArray[Any]:
     """Return cells as an object array of texts, ``""`` where missing."""
-    return objects(_by_distinct(cells, text_of))
+    return np.array(_by_distinct(cells, text_of), dtype=object)
+
+
+def distinct_of(cells: Cells) -> tuple[dict[str, int], int]:
+    """Return each category name with the number of its rows, and the number of rows that have none."""
+    if not is_strings(cells):
+        counts = Counter(_by_distinct(cells, category_of))
+    else:
+        counts = Counter()
+        for cell, rows in cells.value_counts().rows():
+            counts[category_of(cell)] += rows
+    missing = counts.pop(None, 0)
+    return {name: rows for name, rows in counts.items() if name is not None}, missing
 
 
 def as_list(cells: Cells) -> list[Any]:
     """Return the cells as a list of Python values."""
-    return list(cells.to_list() if is_strings(cells) else cells)
+    return list(cells.to_list() if is_strings(cells) else cells.tolist())

@@ -75,7 +75,9 @@ def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
     if name == roles.group and found.kind is not Kind.CONSTANT:
         return Found(Kind.ID, "groups the rows of the split (give it a kind under columns to let models read it)", 0)
     if name == roles.time and found.kind is not Kind.CONSTANT:
-        return Found(Kind.ID, "orders the split: all later rows lie beyond it (give it a kind to let models read it)", 0)
+        return Found(
+            Kind.ID, "orders the split: all later rows lie beyond it (give it a kind to let models read it)", 0
+        )
     if name.lower() in _SIDE_NAMES and found.kind is Kind.CATEGORY and _are_sides(cells):
         return Found(Kind.ID, "names the sides of a split", 0)
     return found
@@ -86,10 +88,10 @@ def _are_sides(cells: Cells) -> bool:
 
 
 def _nested(cells: NDArray[Any]) -> str | None:
-    odd = next((cell for cell in cells if isinstance(cell, list | tuple | dict | set)), None)
-    if odd is None:
-        odd = next((cell for cell in cells if isinstance(cell, np.ndarray) and cell.ndim == 1), None)
-    return None if odd is None else type(odd).__name__
+    for cell in cells:
+        if isinstance(cell, list | tuple | dict | set) or (isinstance(cell, np.ndarray) and cell.ndim == 1):
+            return type(cell).__name__
+    return None
 
 
 def _refused(name: str, cells: Cells, nested: str) -> Typed:
@@ -188,8 +190,8 @@ def _named(name: str, cells: Cells, found: Found) -> Typed:
 def _almost(name: str, cells: Cells, almost: tuple[int, int]) -> Finding:
     count, row = almost
     sentence = (
-        f"column {name!r} is read as a category because {count:,} cells are not numbers, the first is "
-        f"{as_list(cells)[row]!r} in row {row} (from 0); empty those cells to have it read as a number"
+        f"column {name!r} is not read as a number because {count:,} cells are none, the first is "
+        f"{as_list(cells)[row]!r} in row {row} (from 0); empty those cells to have it read as one"
     )
     numbers = {"cells": float(count), "row": float(row)}
     return Finding(code="almost_number", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers)

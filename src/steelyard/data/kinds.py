@@ -23,17 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Kind
-from steelyard.data.coerce import date_of, is_missing
-from steelyard.data.fast import categories, measured
+from steelyard.data.coerce import date_of, is_missing, is_number
+from steelyard.data.fast import distinct_of, measured
 from steelyard.data.readers.images import IMAGE_ENDINGS
 from steelyard.data.table import Cells
 
 FEW = 20
 """Below this number of rows nothing is taken for an id: too little to tell."""
-_ALL_BUT = 0.95
+_ALL_BUT, _ALMOST = 0.95, 0.05
 _WORDS, _CHARACTERS, _UNSPACED_CHARACTERS = 3.5, 50, 8
 _TEXT_SHARE, _TEXT_COUNT = 0.3, 1_000
 _SAMPLE = 2_000
+_GLANCE = 50
+"""Distinct strings looked at before all of them are tried as numbers."""
 _ID_NAME = re.compile(r"(?:^|[_\s.\-])(?:id|Id|ID|uuid|UUID|guid|GUID)$|[a-z0-9](?:ID|Id)$")
 _ZEROS = re.compile(r"-?0[0-9]+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -52,7 +54,7 @@ class Found:
     why: str
     distinct: int
     almost: tuple[int, int] | None = None
-    """For a CATEGORY that is nearly a number: how many cells are not, and the row of the first."""
+    """For a CATEGORY or an ID that is nearly a number: how many cells are not, and the row of the first."""
 
 
 def kind_of(name: str, cells: Cells) -> Found:
@@ -69,7 +71,7 @@ def kind_of(name: str, cells: Cells) -> Found:
         return Found(Kind.IMAGE, "pictures in the cells", len(cells))
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufM":
         return _of_numbers(name, cells)
-    return _of_strings(name, cells, categories(cells))
+    return _of_strings(name, cells)
 
 
 def _are_images(cells: NDArray[Any]) -> bool:
@@ -120,29 +122,33 @@ def is_id_name(name: str) -> bool:
     return bool(_ID_NAME.search(name))
 
 
-def _of_strings(name: str, cells: Cells, names: NDArray[Any]) -> Found:
-    known = [cell for cell in names if cell is not None]
-    distinct = list(dict.fromkeys(known))
-    if len(distinct) + (len(known) < len(names)) <= 1:
+def _of_strings(name: str, cells: Cells) -> Found:
+    counts, missing = distinct_of(cells)
+    distinct = sorted(counts)
+    if len(distinct) + bool(missing) <= 1:
         why = "one value in all rows" if distinct else "no value in any row"
         return Found(Kind.CONSTANT, why, len(distinct))
     if all(cell.lower().endswith(tuple(IMAGE_ENDINGS)) for cell in distinct):
         return Found(Kind.IMAGE, "names of image files", len(distinct))
     if all(date_of(cell) is not None for cell in distinct):
         return Found(Kind.TIME, "written dates", len(distinct))
-    values, bad = measured(Kind.NUMBER, cells)
-    if not bad.any() and not any(_ZEROS.fullmatch(cell) for cell in distinct) and not _are_truths(distinct):
-        return number_kind(name, values)
-    if is_text(distinct, len(known)):
+    almost = None
+    if any(is_number(cell) for cell in distinct[:_GLANCE]):
+        values, bad = measured(Kind.NUMBER, cells)
+        if not bad.any() and not any(_ZEROS.fullmatch(cell) for cell in distinct):
+            return number_kind(name, values)
+        if 0 < bad.sum() <= _ALMOST * (len(cells) - missing):
+            almost = (int(bad.sum()), int(np.flatnonzero(bad)[0]))
+    return _of_words(len(cells), len(cells) - missing, distinct, almost)
+
+
+def _of_words(rows: int, known: int, distinct: Sequence[str], almost: tuple[int, int] | None) -> Found:
+    """Tell text, ids and categories apart (rules 5 to 7)."""
+    if is_text(distinct, known):
         return Found(Kind.TEXT, "long strings that seldom repeat", len(distinct))
-    if len(names) >= FEW and len(distinct) >= _ALL_BUT * len(known):
-        return Found(Kind.ID, f"{len(distinct) / len(known):.0%} of the strings are different", len(distinct))
-    almost = (int(bad.sum()), int(np.flatnonzero(bad)[0])) if 0 < bad.sum() <= 0.05 * len(known) else None
+    if rows >= FEW and len(distinct) >= _ALL_BUT * known:
+        return Found(Kind.ID, f"{len(distinct) / known:.0%} of the strings are different", len(distinct), almost)
     return Found(Kind.CATEGORY, "strings that repeat", len(distinct), almost)
-
-
-def _are_truths(distinct: Sequence[str]) -> bool:
-    return set(distinct) <= {"true", "false"}
 
 
 def is_text(distinct: Sequence[str], known: int) -> bool:
@@ -173,4 +179,3 @@ def is_spaced(texts: Sequence[str]) -> bool:
     sample = "".join(texts[:_SAMPLE])[:200_000]
     letters = len(_LETTER.findall(sample))
     return 2 * len(_UNSPACED.findall(sample)) <= letters
-

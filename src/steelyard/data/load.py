@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from steelyard.contracts import Schema, Task
-from steelyard.data.dataset import Dataset, Finding
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Floats, Ints, Problem, Schema, Split, Task
+from steelyard.data import checks, source
+from steelyard.data.dataset import Dataset, Finding, Partition, Severity
+from steelyard.data.fast import categories
+from steelyard.data.fingerprint import fingerprint
+from steelyard.data.hashing import Hashes, hash_columns, hash_rows
+from steelyard.data.infer import Typed, schema_of, typed_columns
+from steelyard.data.leaks import Evidence, leaks
+from steelyard.data.roles import Roles, roles_of
+from steelyard.data.sides import sides_of, times_of, weights_of
+from steelyard.data.splits import Ground, partition
+from steelyard.data.table import Table
+from steelyard.data.target import Target, code_target
+from steelyard.data.task import task_of
+from steelyard.data.units import group_codes, latest, units_of
+from steelyard.errors import DataUnfit
 from steelyard.spec import Spec
 
 
@@ -14,7 +33,8 @@ from steelyard.spec import Spec
 class Inspection:
     """What a look at the data found, whether or not it can be learned from.
 
-    ``dataset`` is ``None`` when a finding stops the run; ``task`` when the target cannot be coded.
+    ``dataset`` is ``None`` when a finding stops the run; ``task`` when the target cannot be coded; ``rows`` counts
+    those of the source.
     """
 
     name: str
@@ -27,10 +47,175 @@ class Inspection:
 
 
 def load(spec: Spec, base: Path | None = None) -> Dataset:
-    """Read, type, check and split the data of a spec."""
-    raise NotImplementedError
+    """Read, type, check and split the data of a spec.
+
+    Parameters
+    ----------
+    spec
+        What is wanted; its ``data``, ``target``, ``columns``, ``split`` and ``checks`` are used here.
+    base
+        Folder that a relative path of data starts from: where the spec lies.
+
+    Raises
+    ------
+    DataUnreadable
+        If the data is not found or cannot be read as a table.
+    DataUnfit
+        If it cannot be learned from as it stands; the message lists every reason, each with its way out.
+    """
+    seen = inspect(spec, base)
+    if seen.dataset is None:
+        stops = [finding.sentence for finding in seen.findings if finding.severity is Severity.STOP]
+        head = f"{seen.source} cannot be learned from as it stands:"
+        raise DataUnfit(stops[0] if len(stops) == 1 else "\n  ".join([head, *stops]))
+    return seen.dataset
 
 
 def inspect(spec: Spec, base: Path | None = None) -> Inspection:
-    """Look at the data of a spec as :func:`load` does, and return what was found instead of stopping."""
-    raise NotImplementedError
+    """Look at the data of a spec as :func:`load` does, and return what was found instead of stopping at it.
+
+    Raises
+    ------
+    DataUnreadable
+        If the data is not found or cannot be read as a table.
+    DataUnfit
+        If the spec names columns that are not there.
+    """
+    table = source.read(spec, base)
+    roles = roles_of(spec, tuple(table.columns))
+    target = code_target(spec, table.columns[spec.target])
+    typed = typed_columns(spec, table, roles)
+    schema = schema_of(typed)
+    findings = [*target.findings, *(finding for t in typed for finding in t.findings)]
+    findings += checks.of_schema(schema, spec)
+    findings += checks.of_size(int(target.keep.sum()), schema, spec)
+    task = None
+    if target.problem is not None:
+        task, chosen = task_of(spec, target)
+        findings += chosen
+    dataset = None
+    if task is not None and not _stops(findings):
+        dataset, more = _Making(spec, table, roles, typed, target, task).dataset()
+        findings += more
+    findings = _by_severity(findings)
+    if dataset is not None:
+        schema = dataset.schema
+        dataset = None if _stops(findings) else replace(dataset, findings=tuple(findings))
+    return Inspection(
+        name=spec.name or table.name,
+        source=table.source,
+        rows=table.rows,
+        schema=schema,
+        task=task,
+        findings=tuple(findings),
+        dataset=dataset,
+    )
+
+
+def _stops(findings: Sequence[Finding]) -> bool:
+    return any(finding.severity is Severity.STOP for finding in findings)
+
+
+def _by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    order = list(Severity)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """A data set in the making: what was read, and what is known of it so far."""
+
+    spec: Spec
+    table: Table
+    roles: Roles
+    typed: list[Typed]
+    target: Target
+    task: Task
+
+    def dataset(self) -> tuple[Dataset, list[Finding]]:
+        """Return the data set, and what was found on the way to it."""
+        schema, rows = schema_of(self.typed), self._rows()
+        hashes = hash_columns(rows.columns, schema)
+        content = hash_rows(hashes.values(), len(rows))
+        groups = self._cells(self.spec.split.group)
+        ground = self._ground(rows, units_of(content, groups))
+        parts = partition(self.spec.split, ground)
+        findings = list(checks.of_duplicates(content, parts))
+        if self.task.classes:
+            findings += checks.of_parts(rows.target, self.task, parts)
+        schema, rows, leaky = self._without_leaks(schema, rows, parts, ground.units)
+        findings += leaky + list(checks.of_size(len(rows), schema, self.spec) if leaky else ())
+        made = Dataset(
+            name=self.spec.name or self.table.name,
+            source=self.table.source,
+            schema=schema,
+            task=self.task,
+            rows=rows,
+            partition=parts,
+            findings=(),
+            fingerprint=fingerprint(schema, self.task, rows, hashes, parts),
+            groups=None if groups is None else group_codes(groups),
+        )
+        return made, findings
+
+    def _cells(self, name: str | None) -> NDArray[Any] | None:
+        return None if name is None else categories(self.table.columns[name])[self.target.keep]
+
+    def _rows(self) -> Split:
+        keep = self.target.keep
+        columns = {t.column.name: t.values[keep] for t in self.typed if t.values is not None}
+        return Split(columns, self.target.values[keep], np.flatnonzero(keep), self._weights())
+
+    def _weights(self) -> Floats | None:
+        name = self.spec.columns.weight
+        return None if name is None else weights_of(name, self.table.columns[name])[self.target.keep]
+
+    def _ground(self, rows: Split, units: Hashes) -> Ground:
+        split, keep = self.spec.split, self.target.keep
+        strata: Ints = np.zeros(len(rows), dtype=np.int64)
+        if self.task.problem is not Problem.REGRESSION and split.group is None:
+            strata = rows.target
+        return Ground(
+            units=units,
+            strata=strata,
+            index=rows.rows,
+            times=self._times(units),
+            sides=None if split.column is None else sides_of(split.column, self.table.columns[split.column])[keep],
+        )
+
+    def _times(self, units: Hashes) -> Floats | None:
+        """Return the time of each row: of the latest of its group, where groups stay together in a split by time."""
+        split = self.spec.split
+        if split.time is None:
+            return None
+        times = times_of(split.time, self.table.columns[split.time])[self.target.keep]
+        return times if split.group is None else latest(times, units)
+
+    def _without_leaks(
+        self, schema: Schema, rows: Split, parts: Partition, units: Hashes
+    ) -> tuple[Schema, Split, list[Finding]]:
+        """Look for leaks in the development rows, and do about them what the spec says."""
+        known = rows.take(parts.development)
+        evidence = Evidence(columns=known.columns, target=known.target, units=units[parts.development])
+        found = leaks(evidence, schema, self.task)
+        allowed = set(self.spec.columns.allow)
+        if self.spec.checks.leaks == "keep":
+            allowed |= {finding.column for finding in found if finding.column is not None}
+        found = [_kept(f) if f.column in allowed else f for f in found]
+        if self.spec.checks.leaks != "drop":
+            return schema, rows, found
+        dropped = {finding.column for finding in found if finding.severity is Severity.STOP}
+        found = [_dropped(f) if f.column in dropped else f for f in found]
+        columns = {name: values for name, values in rows.columns.items() if name not in dropped}
+        schema = Schema(tuple(c for c in schema.columns if c.name not in dropped))
+        return schema, replace(rows, columns=columns), found
+
+
+def _kept(finding: Finding) -> Finding:
+    said = finding.sentence.split(";")[0]
+    return replace(finding, severity=Severity.NOTE, sentence=f"{said}; kept, because the spec allows it")
+
+
+def _dropped(finding: Finding) -> Finding:
+    said = finding.sentence.split(";")[0]
+    return replace(finding, severity=Severity.WARN, sentence=f"{said}; left out, as checks.leaks asks")

@@ -28,24 +28,16 @@ def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
     Raises
     ------
     DataUnfit
-        If a column that the spec names is not there, or has two roles; all such problems at once.
+        If columns that the spec names are not there; all of them at once.
     """
     problems = [
         f"{field}: the data has no column {name!r}{nearest(name, names)}; its columns: {_listed(names)}"
         for field, name in _named(spec)
         if name not in names
     ]
-    kinds: dict[str, Kind] = {}
-    for kind in _KINDS:
-        for name in getattr(spec.columns, kind.value):
-            if name in kinds:
-                problems.append(f"columns: {name!r} is under both {kinds[name].value} and {kind.value}; keep one")
-            kinds[name] = kind
-    for field, name in _named(spec):
-        if name == spec.target and field != "target":
-            problems.append(f"{field}: {name!r} is the target; a column has one role")
     if problems:
         raise DataUnfit("\n".join(problems))
+    kinds = {name: kind for kind in _KINDS for name in getattr(spec.columns, kind.value)}
     aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore} - {None}
     return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.data.frames import is_frame
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
+from steelyard.data.readers import arrays, builtin, columnar, delimited, images
 from steelyard.data.table import Table
 from steelyard.errors import DataUnreadable
 from steelyard.spec import Spec
@@ -32,8 +33,6 @@ def read(spec: Spec, base: Path | None) -> Table:
     DataUnreadable
         If it is not found (every place looked at is listed) or cannot be read.
     """
-    from steelyard.data.readers import builtin, columnar
-
     data: Any = spec.data
     if isinstance(data, str) and data.startswith(BUILT_IN):
         name = data.removeprefix(BUILT_IN)
@@ -78,8 +77,6 @@ def _near(places: list[Path]) -> str:
 
 
 def _read_path(path: Path, target: str) -> Table:
-    from steelyard.data.readers import arrays, columnar, delimited, images
-
     ending, name = ending_of(path), name_of(path)
     if path.is_dir() or ending == ".zip":
         found = images.read_folder(path, target) if path.is_dir() else images.read_zip(path, target)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from steelyard.contracts import Floats, Ints
 from steelyard.data.dataset import Part, Partition
 from steelyard.data.hashing import Hashes, mix
-from steelyard.errors import DataUnfit, SpecInvalid
+from steelyard.errors import DataUnfit
 from steelyard.spec import SplitPart
 
 FOLDS_BELOW = 5_000
@@ -27,7 +27,6 @@ VALIDATION, CALIBRATION = 0.15, 0.10
 """Shares of the development rows that a holdout keeps from training."""
 DEALT_BELOW = 1_000
 _SALT = {"test": 1, "folds": 2, "holdout": 3, "check": 4}
-_INDEX_SHARE = 0.2
 
 Mask = NDArray[np.bool_]
 
@@ -85,8 +84,6 @@ def partition(how: SplitPart, ground: Ground) -> Partition:
     ------
     DataUnfit
         If a part would be empty; the message says which, and how to go on.
-    SpecInvalid
-        If the parts of ``split`` contradict each other.
     """
     test = _test(how, ground)
     development = np.flatnonzero(~test)
@@ -95,8 +92,6 @@ def partition(how: SplitPart, ground: Ground) -> Partition:
         made = _given(ground, development)
     else:
         folds = (FOLDS if len(development) < FOLDS_BELOW else 0) if how.folds is None else how.folds
-        if folds == 1:
-            raise SpecInvalid("split.folds: one fold leaves nothing to train on; use 0 for a holdout, or at least 2")
         made = _folds(ground, development, folds) if folds else _holdout(ground, development)
     protocol, parts, validation, calibration = made
     for part in parts:
@@ -113,14 +108,10 @@ def _test(how: SplitPart, ground: Ground) -> Mask:
     if ground.sides is not None:
         return np.asarray(ground.sides == "test")
     if ground.times is not None:
-        return in_time(ground.times) >= 1 - how.test
+        return np.asarray(in_time(ground.times) >= 1 - how.test)
     if how.by == "index":
-        if how.group is not None:
-            raise SpecInvalid("split: by: index cannot keep groups together; leave out `by` or `group`")
-        if how.test != _INDEX_SHARE:
-            raise SpecInvalid(f"split: by: index holds out one row in five, not {how.test:g}; leave out `test` or `by`")
         return np.array([zlib.crc32(str(i).encode()) % 5 == 0 for i in ground.index.tolist()], dtype=bool)
-    return deal(ground.units, ground.strata, (how.test, 1 - how.test), "test") == 0
+    return np.asarray(deal(ground.units, ground.strata, (how.test, 1 - how.test), "test") == 0)
 
 
 def _folds(ground: Ground, development: Ints, folds: int) -> _Made:

@@ -2,16 +2,158 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from steelyard.data.dataset import Dataset
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Floats, Ints, Kind, Schema, Split
+from steelyard.data.coerce import objects
+from steelyard.data.dataset import Dataset, Finding, Part, Partition
+from steelyard.data.schema import schema_from_json, schema_to_json, task_from_json, task_to_json
+from steelyard.errors import RunUnreadable, RunUnwritable, need
+
+ARROW, JSON = "data.arrow", "data.json"
+_VERSION = 1
 
 
 def save(dataset: Dataset, folder: Path) -> None:
-    """Write a data set into a folder."""
-    raise NotImplementedError
+    """Write a data set into a folder, each file aside first and then in one step.
+
+    Raises
+    ------
+    RunUnwritable
+        If the folder refuses (read-only, disk full).
+    """
+    packed = _pack(dataset)
+    about = {
+        "version": _VERSION,
+        "name": dataset.name,
+        "source": dataset.source,
+        "fingerprint": dataset.fingerprint,
+        "schema": schema_to_json(dataset.schema),
+        "task": task_to_json(dataset.task),
+        "protocol": dataset.partition.protocol,
+        "parts": [part.name for part in dataset.partition.parts],
+        "rows": len(dataset.rows),
+        "findings": [finding.to_json() for finding in dataset.findings],
+        "sha256": hashlib.sha256(packed).hexdigest(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / ARROW, packed)
+        _write(folder / JSON, json.dumps(about, ensure_ascii=False, indent=1).encode())
+    except OSError as problem:
+        raise RunUnwritable(
+            f"{folder} cannot be written: {problem.strerror}; free space there, or choose another folder"
+        ) from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _pack(dataset: Dataset) -> bytes:
+    pl = need("polars", for_="storing the data")
+    rows, partition = dataset.rows, dataset.partition
+    columns: dict[str, Any] = {"row": rows.rows, "target": rows.target}
+    columns |= {} if rows.weights is None else {"weight": rows.weights}
+    columns |= {} if dataset.groups is None else {"group": dataset.groups}
+    for column in dataset.schema.features:
+        values = rows.columns[column.name]
+        if values.dtype == object:
+            binary = any(isinstance(cell, bytes) for cell in values)
+            values = pl.Series(values=values.tolist(), dtype=pl.Binary if binary else pl.String)
+        columns[f"feature:{column.name}"] = values
+    for name, positions in _sides(partition).items():
+        mask = np.zeros(len(rows), dtype=bool)
+        mask[positions] = True
+        columns[name] = mask
+    stream = io.BytesIO()
+    pl.DataFrame(columns).write_ipc(stream)
+    return stream.getvalue()
+
+
+def _sides(partition: Partition) -> dict[str, Ints]:
+    sides = {f"side:{name}": getattr(partition, name) for name in ("test", "validation", "calibration")}
+    for i, part in enumerate(partition.parts):
+        sides |= {f"fit:{i}": part.fit, f"score:{i}": part.score}
+    return sides
 
 
 def read(folder: Path) -> Dataset:
-    """Read what :func:`save` wrote."""
-    raise NotImplementedError
+    """Read what :func:`save` wrote, exactly: same values, same fingerprint.
+
+    Raises
+    ------
+    RunUnreadable
+        If a file is missing, was changed, or is of another version.
+    """
+    about, packed = _opened(folder)
+    if about.get("version") != _VERSION:
+        raise RunUnreadable(f"{folder / JSON} is of version {about.get('version')}, not {_VERSION}; run again")
+    if hashlib.sha256(packed).hexdigest() != about["sha256"]:
+        raise RunUnreadable(f"{folder / ARROW} was changed after it was written; run again in a new folder")
+    frame = need("polars", for_="reading stored data").read_ipc(io.BytesIO(packed))
+    schema = schema_from_json(about["schema"])
+    return Dataset(
+        name=about["name"],
+        source=about["source"],
+        schema=schema,
+        task=task_from_json(about["task"]),
+        rows=_rows(frame, schema),
+        partition=_partition(frame, about),
+        findings=tuple(Finding.from_json(finding) for finding in about["findings"]),
+        fingerprint=about["fingerprint"],
+        groups=_array(frame, "group") if "group" in frame.columns else None,
+    )
+
+
+def _opened(folder: Path) -> tuple[dict[str, Any], bytes]:
+    try:
+        about = json.loads((folder / JSON).read_bytes())
+        return about, (folder / ARROW).read_bytes()
+    except (OSError, ValueError) as problem:
+        raise RunUnreadable(f"the data stored in {folder} cannot be read ({problem}); run again") from None
+
+
+def _array(frame: Any, name: str) -> NDArray[Any]:
+    return np.array(frame[name].to_numpy())
+
+
+def _rows(frame: Any, schema: Schema) -> Split:
+    columns = {}
+    for column in schema.features:
+        series = frame[f"feature:{column.name}"]
+        numeric = column.kind in (Kind.NUMBER, Kind.TIME)
+        columns[column.name] = np.array(series.to_numpy()) if numeric else objects(series.to_list())
+    weights: Floats | None = _array(frame, "weight") if "weight" in frame.columns else None
+    return Split(columns, _array(frame, "target"), _array(frame, "row"), weights)
+
+
+def _partition(frame: Any, about: Mapping[str, Any]) -> Partition:
+    def positions(name: str) -> Ints:
+        return np.flatnonzero(frame[name].to_numpy()).astype(np.int64)
+
+    parts = tuple(Part(name, positions(f"fit:{i}"), positions(f"score:{i}")) for i, name in enumerate(about["parts"]))
+    return Partition(
+        protocol=about["protocol"],
+        test=positions("side:test"),
+        parts=parts,
+        validation=positions("side:validation"),
+        calibration=positions("side:calibration"),
+    )

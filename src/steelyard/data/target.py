@@ -52,7 +52,7 @@ def code_target(spec: Spec, cells: Cells) -> Target:
         The cells of the target column, one a row.
     """
     name = spec.target
-    if labels := several_labels(as_list(cells)):
+    if labels := several_labels(cells):
         return _unusable(name, len(cells), "multi_label", labels)
     numbers, bad = measured(Kind.NUMBER, cells)
     names = categories(cells)
@@ -64,28 +64,33 @@ def code_target(spec: Spec, cells: Cells) -> Target:
     problem, classes, findings = made
     values = numbers if task == "regression" else _codes(names, classes)
     findings = [*_missing(spec, missing), *findings]
-    if spec.task is None and not bad.any() and task == "classification" and len(classes) > 2:
-        findings.append(_guessed(name, len(classes)))
+    if spec.task is None and not bad.any():
+        findings += _guessed(name, numbers[~missing], task)
     return Target(problem, classes, values, ~missing, tuple(findings))
 
 
 def _guess(numbers: Floats, bad: NDArray[np.bool_], names: NDArray[Any]) -> Literal["classification", "regression"]:
-    """Tell classes from quantities: few whole numbers that each come often are classes, other numbers are not."""
+    """Tell classes from quantities: few whole numbers, close together and each often, are classes; others are not."""
     known = numbers[~np.isnan(numbers)]
     if bad.any() or set(names) - {None} <= {"true", "false"}:
         return "classification"
     distinct = len(np.unique(known))
     whole = bool(np.all(known == np.floor(known)))
-    few = distinct <= 2 or (distinct <= MOST_CODED and len(known) >= ROWS_PER_VALUE * distinct)
+    near = distinct <= MOST_CODED and np.ptp(known) < 2 * distinct
+    few = distinct <= 2 or (near and len(known) >= ROWS_PER_VALUE * distinct)
     return "classification" if whole and few else "regression"
 
 
-def _guessed(name: str, classes: int) -> Finding:
-    sentence = (
-        f"the target {name!r} has {classes} whole values and is taken for classes; write task: regression if it is "
-        "a quantity"
-    )
-    return Finding(code="task", severity=Severity.NOTE, column=name, sentence=sentence, numbers={"classes": classes})
+def _guessed(name: str, numbers: Floats, task: str) -> list[Finding]:
+    """Say which way a target was read that might have been read the other way."""
+    distinct = len(np.unique(numbers))
+    if not 2 < distinct <= MOST_CODED:
+        return []
+    taken, other = ("classes", "regression if it is a quantity")
+    if task == "regression":
+        taken, other = ("a quantity", "classification if they are classes")
+    sentence = f"the target {name!r} has {distinct} values, all numbers, and is taken for {taken}; write task: {other}"
+    return [Finding(code="task", severity=Severity.NOTE, column=name, sentence=sentence)]
 
 
 def _unusable(name: str, rows: int, code: str, sentence: str) -> Target:
@@ -103,9 +108,7 @@ def _missing(spec: Spec, missing: NDArray[np.bool_]) -> list[Finding]:
     severity = Severity.WARN if dropped else Severity.STOP
     sentence = f"{share} {way_out}" if dropped else share + way_out
     numbers = {"rows": float(count)}
-    return [
-        Finding(code="missing_target", severity=severity, column=spec.target, sentence=sentence, numbers=numbers)
-    ]
+    return [Finding(code="missing_target", severity=severity, column=spec.target, sentence=sentence, numbers=numbers)]
 
 
 _Made = tuple[Problem | None, tuple[str, ...], list[Finding]]

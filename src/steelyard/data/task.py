@@ -74,9 +74,7 @@ def _positive(spec: Spec, target: Target) -> tuple[str | None, list[Finding]]:
     )
     numbers = {"rows": float(counts[classes.index(positive)])}
     return positive, [
-        Finding(
-            code="positive_class", severity=Severity.NOTE, column=spec.target, sentence=sentence, numbers=numbers
-        )
+        Finding(code="positive_class", severity=Severity.NOTE, column=spec.target, sentence=sentence, numbers=numbers)
     ]
 
 

@@ -1,6 +1,6 @@
 """Decide: which candidate ships, whether it meets the targets, and why, in sentences."""
 
-from steelyard.decide.candidates import Candidate, aim_of, candidate, check_currencies, frontier
+from steelyard.decide.candidates import Candidate, candidate, check_currencies, frontier
 from steelyard.decide.choice import decide
 from steelyard.decide.comparison import Paired
 from steelyard.decide.decision import Decision, TargetCheck
@@ -10,7 +10,6 @@ __all__ = [
     "Decision",
     "Paired",
     "TargetCheck",
-    "aim_of",
     "candidate",
     "check_currencies",
     "decide",

@@ -17,7 +17,7 @@ from steelyard.units import Estimate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A trial that can be decided on. ``quality`` is of the aim, ``validation`` holds every metric by name."""
+    """A trial that can be decided on. ``quality`` is of the task's aim, ``validation`` holds every metric by name."""
 
     number: int
     recipe: Recipe
@@ -35,13 +35,6 @@ class Candidate:
         return self.p95.value, self.cost_per_million.value, float(self.size_bytes)
 
 
-def aim_of(spec: Spec, task: Task) -> str:
-    """Name the metric that choosing goes by: ``value`` where outcomes have one, else what the spec asks for."""
-    if task.value is not None:
-        return "value"
-    return task.aim if spec.quality.metric is None else spec.quality.metric
-
-
 def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task) -> Candidate | None:
     """Return what can be decided on, or ``None`` where quality or latency is not measured yet.
 
@@ -50,7 +43,7 @@ def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task) -> Candidate
     SpecInvalid
         If the spec names a cost in another currency than the prices are in.
     """
-    quality = trial.validation.get(aim_of(spec, task))
+    quality = trial.validation.get(task.aim)
     if not trial.ending.usable or trial.weight is None or quality is None or not math.isfinite(quality.value):
         return None
     check_currencies(spec, prices)

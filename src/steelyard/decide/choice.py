@@ -40,7 +40,7 @@ def decide(
     candidates : sequence of Candidate
         At least one; see :func:`steelyard.decide.candidate`.
     metric : Metric
-        The aim; see :func:`steelyard.decide.aim_of`.
+        The task's aim.
     paired : callable
         ``paired(first, second)``: the difference of two trials by number, first minus second, higher better.
         Asked only for pairs that a sentence needs.

@@ -114,7 +114,9 @@ class Codes(Strings):
 
     def build(self, graph: Graph) -> Dense:
         """Add the nodes: one look-up for all columns, then the fill."""
-        keys = [(f"{column}:{value}", code) for column, known in enumerate(self.values) for code, value in enumerate(known)]
+        keys = [
+            (f"{column}:{value}", code) for column, known in enumerate(self.values) for code, value in enumerate(known)
+        ]
         codes = graph.add(
             "LabelEncoder",
             self.prefixed(graph),

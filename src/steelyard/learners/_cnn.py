@@ -32,15 +32,15 @@ from steelyard.contracts import (
 from steelyard.errors import need
 from steelyard.learners._cnn_pictures import INPUT, feed_of
 from steelyard.learners._settings import settings_of
-from steelyard.recipe import Plan
+from steelyard.learners._table import guess
+from steelyard.recipe import Plan, Settings
 from steelyard.tasks import metric
-from steelyard.units import Estimate, How
 
 if TYPE_CHECKING:
     from steelyard.learners._cnn_net import Net
 
 LONGEST_SIDE = 64
-SECONDS_A_ROW = 0.0008
+SECONDS_A_ROW = 0.0005
 """One image of 28 pixels a side through training once, on one core, in s."""
 
 SETTINGS: Mapping[str, Setting] = {
@@ -52,7 +52,9 @@ SETTINGS: Mapping[str, Setting] = {
     "shift": Setting(default=0.07, low=0.0, high=0.2, unit="of the side", about="Most that an image is moved."),
     "mirror": Setting(default=False, options=(False, True), about="Mirror half of the images; not for digits."),
     "batch": Setting(default=128, about="Most rows a step."),
-    "size": Setting(default=None, unit="pixels", about="Longer side; unset: the images' own, 64 at most."),
+    "size": Setting(
+        default=None, low=8, high=512, unit="pixels", about="Longer side; unset: the images' own, 64 at most."
+    ),
 }
 
 
@@ -68,11 +70,15 @@ class Cnn:
     about = "Images by a small residual net in PyTorch, trained from nothing."
     weighty = True
 
-    def accepts(self, task: Task, schema: Schema) -> Refusal | None:  # noqa: ARG002 - any task of one image column
+    def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse a table that is not one column of images, and a machine without PyTorch."""
+        del task
         images = schema.of(Kind.IMAGE)
         if not images:
-            return Refusal("cnn needs a column of images, and this table has none.")
+            return Refusal(
+                "cnn reads images, and this table has none: use 'linear' or 'lightgbm', "
+                "or list a column of image files under `columns.image`."
+            )
         others = [c.name for c in schema.features if c is not images[0]]
         if others:
             named = ", ".join(map(repr, others[:5]))
@@ -81,19 +87,18 @@ class Cnn:
                 "put what it may not read under `columns: {ignore: [...]}`."
             )
         if importlib.util.find_spec("torch") is None:
-            return Refusal("cnn needs 'torch', which is not installed: pip install 'steelyard[deep]'")
+            return Refusal("cnn needs 'torch', which is not installed: pip install 'steelyard[deep]'.")
         return None
 
-    def space(self, task: Task, schema: Schema) -> Space:  # noqa: ARG002 - the same for every task
-        """Return its settings."""
+    def space(self, task: Task, schema: Schema) -> Space:
+        """Return its settings, the same for every task."""
+        del task, schema
         return Space(SETTINGS)
 
-    def prior(self, task: Task, schema: Schema, rows: int) -> Prior:  # noqa: ARG002 - images differ little
-        """Say what a training should cost: a fraction of a millisecond an image and epoch, on one core."""
-        one = SECONDS_A_ROW * rows * int(str(SETTINGS["epochs"].default))
-        cost = Estimate(one + 5, one / 4 + 5, one * 6 + 5, How.ASSUMED, "s", "images of 28 pixels a side on one core")
-        gain = Estimate(0.9, 0.3, 0.99, How.ASSUMED, "", "residual nets lead on images that are enough in number")
-        return Prior(cost, gain)
+    def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
+        """Say what training should cost: a fraction of a millisecond an image and epoch."""
+        del task, schema
+        return guess(seconds=5 + SECONDS_A_ROW * rows * int(str(SETTINGS["epochs"].default)), gain=0.9)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> Fitted:
         """Train for a fixed number of epochs, or as many as there is time for."""
@@ -101,10 +106,7 @@ class Cnn:
         from steelyard.learners import _cnn_train as training  # noqa: PLC0415 - torch is loaded by what trains
 
         settings = settings_of(self.name, Space(SETTINGS), plan)
-        column = work.schema.of(Kind.IMAGE)[0].name
-        side = settings["size"]
-        longest = int(settings.number("size", LONGEST_SIDE)) if side is not None else LONGEST_SIDE
-        feed = feed_of(column, list(train.columns[column]), longest, given=side is not None)
+        feed = _feed(work.schema, train, settings)
         scale = _Scale.of(train, work.task)
         epochs = plan.rounds if plan.rounds is not None else int(settings.number("epochs", 1))
         course = training.Course(
@@ -137,6 +139,13 @@ class _Scale:
             return outputs * self.spread + self.centre
         odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _feed(schema: Schema, train: Split, settings: Settings) -> Feed:
+    """Return the feed of the column of images, at the size asked for or at their own, up to a limit."""
+    column = schema.of(Kind.IMAGE)[0].name
+    given = settings["size"] is not None
+    return feed_of(column, train.columns[column], int(settings.number("size", LONGEST_SIDE)), given=given)
 
 
 def _pixels(feed: Feed, columns: Columns) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -96,14 +96,17 @@ class _Clock:
 
     def __init__(self, meter: Meter) -> None:
         self._meter, self._start = meter, time.monotonic()
-        self._reserve = KEPT_BACK * meter.remaining()
+        left = meter.remaining()
+        self._reserve = KEPT_BACK * left if math.isfinite(left) else 0.0
 
     def over(self) -> bool:
-        return self._meter.remaining() < self._reserve
+        """Whether what is left is needed for exporting."""
+        return self._meter.remaining() <= self._reserve
 
     def epochs_left(self, done: int) -> int:
+        """Return how many more fit in, going by the ``done`` ones."""
         left = self._meter.remaining() - self._reserve
-        if math.isinf(left) or math.isnan(left):
+        if math.isinf(left):
             return 2**31
         each = (time.monotonic() - self._start) / done
         return max(0, int(left / each))

@@ -1,4 +1,4 @@
-"""The model that looks at nothing: is machine learning worth anything here?"""
+"""The model that looks at nothing, and so tells whether machine learning is worth anything here."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 OPSETS = {"": 20, "ai.onnx.ml": 3}
 """What the graphs ask for: StringConcat came with 20; 3 is the last with the tree ensembles of every runtime."""
@@ -25,6 +25,7 @@ class Graph:
 
     Examples
     --------
+    >>> from onnx import TensorProto
     >>> graph = Graph()
     >>> x = graph.input("x", TensorProto.FLOAT, ["n", 2])
     >>> total = graph.add("ReduceSum", x, graph.constant(np.array([1])), output="scores", keepdims=1)
@@ -63,7 +64,7 @@ class Graph:
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="steelyard")
         onnx.checker.check_model(model)
-        return model.SerializeToString(deterministic=True)
+        return bytes(model.SerializeToString(deterministic=True))
 
 
 def session(model: bytes, *, threads: int) -> onnxruntime.InferenceSession:

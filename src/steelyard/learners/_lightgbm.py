@@ -24,7 +24,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
-from steelyard.learners._block import Block
+from steelyard.learners._block import Block, Dense
 from steelyard.learners._boosting import Scale, Watch, boost
 from steelyard.learners._categories import Codes
 from steelyard.learners._graph import Graph
@@ -33,7 +33,7 @@ from steelyard.learners._numbers import Numbers
 from steelyard.learners._prelude import Prelude, beside
 from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import scale_of
-from steelyard.learners._table import guess, names_of, refuse_tables, text_settings, texts
+from steelyard.learners._table import guess, names_of, prelude_of, refuse_tables, sums_of, text_settings, texts
 from steelyard.learners._trees import trees
 from steelyard.learners._words import Directions, Words
 from steelyard.recipe import Plan, Settings
@@ -42,6 +42,8 @@ MOST_VALUES = 10_000
 """Most values of one category that get a code."""
 DIRECTIONS = 32
 """Directions that a text column is seen along."""
+FEW = 1000
+"""Rows below which trees have less to split on than linear models have to add up."""
 OBJECTIVE = {Problem.BINARY: "binary", Problem.MULTICLASS: "multiclass", Problem.REGRESSION: "regression"}
 
 
@@ -64,19 +66,20 @@ class LightGBM:
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of trees, the pace, and what each round sees."""
         del task
-        return Space(SETTINGS | text_settings(schema))
+        return Space(SETTINGS | text_settings(schema, most=20_000))
 
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from the size of the table and 300 rounds."""
-        sums = task.width if task.problem is Problem.MULTICLASS else 1
-        text = len(schema.of(Kind.TEXT))
+        sums, text = sums_of(task), len(schema.of(Kind.TEXT))
         features = len(schema.features) + DIRECTIONS * text
-        return guess(seconds=0.3 + 300 * sums * (2e-3 + 1.5e-8 * rows * features) + 1e-3 * rows * text, gain=0.5)
+        return guess(
+            seconds=0.3 + 300 * sums * (2e-3 + 1.5e-8 * rows * features) + 1e-3 * rows * text, gain=_gain(schema, rows)
+        )
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedTrees:
         """Add trees while they lower the loss on ``valid``, or as many as the plan says."""
         settings = settings_of(self.name, self.space(work.task, work.schema), plan)
-        prelude = Prelude(_blocks(train, settings, work, meter))
+        prelude = prelude_of(self.name, _blocks(train, settings, work, meter))
         matrix = beside(prelude.run(train.columns, threads=work.threads))
         scale = Scale(*scale_of(train)) if work.task.problem is Problem.REGRESSION else Scale()
         parameters = _parameters(settings, work, len(train))
@@ -120,19 +123,25 @@ class FittedTrees:
         """Return LightGBM's own predictions on the same matrix."""
         matrix = beside(self.prelude.run(columns, threads=self.work.threads))
         raw = self.booster.predict(matrix, num_iteration=self.rounds, num_threads=self.work.threads)
-        return self.scale.scores(raw, self.work.task)
+        return self.scale.scores(np.asarray(raw), self.work.task)
 
     def export(self) -> Artefact:
         """Return prelude, trees and link as one graph."""
         graph, task = Graph(), self.work.task
-        made = [item.tensor for item in self.prelude.build(graph)]
+        made = [item.tensor for item in self.prelude.build(graph) if isinstance(item, Dense)]
         matrix = graph.add("Concat", *made, axis=1) if len(made) > 1 else made[0]
-        sums = task.width if task.problem is Problem.MULTICLASS else 1
-        total = trees(graph, matrix, self.booster.model_to_string(num_iteration=self.rounds), sums=sums)
+        total = trees(graph, matrix, self.booster.model_to_string(num_iteration=self.rounds), sums=sums_of(task))
         if task.problem is Problem.REGRESSION:
             spread, centre = (np.array(x, np.float32) for x in (self.scale.spread, self.scale.centre))
             total = graph.add("Add", graph.add("Mul", total, graph.constant(spread)), graph.constant(centre))
         return Artefact(seal(graph, total, task), self.prelude.feeds, self.prelude.files)
+
+
+def _gain(schema: Schema, rows: int) -> float:
+    """Return the expected gain: less on few rows, and where there is nothing but text."""
+    if len(schema.of(Kind.TEXT)) == len(schema.features):
+        return 0.3
+    return 0.5 if rows >= FEW else 0.4
 
 
 def _blocks(train: Split, settings: Settings, work: Work, meter: Meter) -> tuple[Block, ...]:

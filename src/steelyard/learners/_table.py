@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from steelyard.bundle.front_ends.text import Analyser
-from steelyard.contracts import Column, Kind, Meter, Prior, Refusal, Schema, Setting, Split
+from steelyard.contracts import Column, Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Split, Task
+from steelyard.errors import DataUnfit
+from steelyard.learners._block import Block
+from steelyard.learners._prelude import Prelude
 from steelyard.learners._words import Words
 from steelyard.recipe import Settings
 from steelyard.units import Estimate, How
@@ -29,6 +32,27 @@ def refuse_tables(learner: str, schema: Schema) -> Refusal | None:
     return None
 
 
+def prelude_of(learner: str, blocks: tuple[Block, ...]) -> Prelude:
+    """Return the prelude of some blocks.
+
+    Raises
+    ------
+    DataUnfit
+        If there are none: every column turned out to hold nothing that repeats.
+    """
+    if blocks:
+        return Prelude(blocks)
+    raise DataUnfit(
+        f"{learner} finds nothing to learn from: no category and no n-gram of these columns stands in enough rows; "
+        "lower `min_count`, or add a column"
+    )
+
+
+def sums_of(task: Task) -> int:
+    """Return how many sums a model makes a row: one a class, or one for two classes and for values."""
+    return task.width if task.problem is Problem.MULTICLASS else 1
+
+
 def guess(*, seconds: float, gain: float) -> Prior:
     """Return a prior with wide intervals: a third to three times the seconds, half to one and a half the gain."""
     return Prior(
@@ -37,8 +61,8 @@ def guess(*, seconds: float, gain: float) -> Prior:
     )
 
 
-def text_settings(schema: Schema) -> dict[str, Setting]:
-    """Return the settings on text; none where there is no text."""
+def text_settings(schema: Schema, *, most: int) -> dict[str, Setting]:
+    """Return the settings on text, at most ``most`` n-grams by default; none where there is no text."""
     if not schema.of(Kind.TEXT):
         return {}
     return {
@@ -46,10 +70,10 @@ def text_settings(schema: Schema) -> dict[str, Setting]:
             default=0, low=0, high=5, about="Longest n-gram; 0: 2 words, or 3 characters where no spaces part words."
         ),
         "gram_min_count": Setting(
-            default=2, low=1, high=100, log=True, unit="rows", about="Rows that an n-gram needs to be counted."
+            default=0, low=0, high=100, unit="rows", about="Rows that an n-gram needs; 0: 2, or 1 where no spaces part."
         ),
         "most_grams": Setting(
-            default=100_000, low=100, high=1_000_000, log=True, about="Most n-grams of a column, by frequency."
+            default=most, low=100, high=1_000_000, log=True, about="Most n-grams of a column, by frequency."
         ),
     }
 
@@ -68,18 +92,25 @@ def cut(column: Column, settings: Settings) -> Analyser:
     return Analyser(analyser="char", high=high if high > 0 else 3)
 
 
+def learn_words(column: Column, train: Split, settings: Settings, *, tag: str, analyser: Analyser) -> Words:
+    """Return the fitted block of one text column."""
+    least = int(settings.number("gram_min_count", 0))
+    return Words.fit(
+        column.name,
+        train.columns[column.name],
+        tag=tag,
+        analyser=analyser,
+        # Where no spaces part words, a run of characters that stands in one row is often a word, not a chance pair.
+        least=least if least > 0 else 2 if column.spaced else 1,
+        most=int(settings.number("most_grams", 100_000)),
+    )
+
+
 def texts(train: Split, schema: Schema, settings: Settings, meter: Meter) -> tuple[Words, ...]:
     """Return one fitted block a text column; columns without a repeated n-gram are left out, with a note."""
     found = []
     for place, column in enumerate(schema.of(Kind.TEXT)):
-        words = Words.fit(
-            column.name,
-            train.columns[column.name],
-            tag=str(place),
-            analyser=cut(column, settings),
-            least=int(settings.number("gram_min_count", 2)),
-            most=int(settings.number("most_grams", 100_000)),
-        )
+        words = learn_words(column, train, settings, tag=str(place), analyser=cut(column, settings))
         if words.grams:
             found.append(words)
         else:

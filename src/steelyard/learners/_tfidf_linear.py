@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from steelyard.bundle.front_ends.text import Analyser
 from steelyard.contracts import Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Space, Split, Task, Work
-from steelyard.errors import DataUnfit
 from steelyard.learners._margins import margins
-from steelyard.learners._prelude import Prelude, beside
+from steelyard.learners._prelude import beside
 from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import solve
 from steelyard.learners._sums import FittedSums
-from steelyard.learners._table import guess, names_of, text_settings, texts
+from steelyard.learners._table import guess, learn_words, names_of, prelude_of, sums_of, text_settings, texts
 from steelyard.learners._words import Words
 from steelyard.recipe import Plan, Settings
 
 
 class TfidfLinear:
-    """Words and pairs of words, or runs of characters where no spaces part words; one weight each and class."""
+    """Words, pairs of words and runs of characters (these alone where no spaces part words); one weight each and class."""
 
     name = "tfidf-linear"
     honours = frozenset({"settings"})
-    about = "Tf-idf of word n-grams (characters for scripts without spaces), then a linear support vector machine."
+    about = "Tf-idf of words and runs of characters, then a linear support vector machine (values: ridge regression)."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse tables without text, and those that hold more than text."""
@@ -43,15 +42,14 @@ class TfidfLinear:
         """Return the penalty and how text is cut."""
         del task
         settings = {
-            "C": Setting(default=1.0, low=1e-3, high=1e3, log=True, about="Inverse of the penalty on large weights."),
+            "C": Setting(default=1.0, low=1e-2, high=1e2, log=True, about="Inverse of the penalty on large weights."),
         }
-        return Space(settings | text_settings(schema) | character_settings(schema))
+        return Space(settings | text_settings(schema, most=500_000) | character_settings(schema))
 
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from rows, columns and classes."""
         columns = len(schema.of(Kind.TEXT))
-        sums = task.width if task.problem is Problem.MULTICLASS else 1
-        return guess(seconds=0.2 + rows * columns * (3e-4 + 6e-6 * sums), gain=0.6)
+        return guess(seconds=0.2 + rows * columns * (1e-3 + 1e-5 * sums_of(task)), gain=0.6)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedSums:
         """Fit vocabulary and weights; validation rows are not needed.
@@ -64,12 +62,7 @@ class TfidfLinear:
         del valid
         settings = settings_of(self.name, self.space(work.task, work.schema), plan)
         blocks = (*texts(train, work.schema, settings, meter), *_characters(train, work.schema, settings))
-        if not blocks:
-            raise DataUnfit(
-                f"{self.name} finds no n-gram that stands in {settings['gram_min_count']} rows: "
-                "lower `gram_min_count`, or leave the text columns out"
-            )
-        prelude = Prelude(blocks)
+        prelude = prelude_of(self.name, blocks)
         features = beside(prelude.run(train.columns, threads=work.threads))
         fit = solve if work.task.problem is Problem.REGRESSION else margins
         weights = fit(features, train, inverse_penalty=settings.number("C", 1.0), work=work, meter=meter)
@@ -81,22 +74,16 @@ def character_settings(schema: Schema) -> dict[str, Setting]:
     if not any(column.spaced for column in schema.of(Kind.TEXT)):
         return {}
     about = "Longest run of characters to count beside words, which helps with inflections and typos; 0: none."
-    return {"characters_high": Setting(default=0, low=0, high=6, unit="characters", about=about)}
+    return {"characters_high": Setting(default=4, low=0, high=6, unit="characters", about=about)}
 
 
 def _characters(train: Split, schema: Schema, settings: Settings) -> tuple[Words, ...]:
     high = int(settings.number("characters_high", 0))
     if high == 0:
         return ()
+    analyser = Analyser(analyser="char", low=min(2, high), high=high)
     found = (
-        Words.fit(
-            column.name,
-            train.columns[column.name],
-            tag=f"{place}_characters",
-            analyser=Analyser(analyser="char", low=min(2, high), high=high),
-            least=int(settings.number("gram_min_count", 2)),
-            most=int(settings.number("most_grams", 100_000)),
-        )
+        learn_words(column, train, settings, tag=f"{place}_characters", analyser=analyser)
         for place, column in enumerate(schema.of(Kind.TEXT))
         if column.spaced
     )

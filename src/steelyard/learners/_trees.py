@@ -22,7 +22,7 @@ _DEFAULT_LEFT, _MISSING_NAN = 2, 8
 def trees(graph: Graph, matrix: str, model: str, *, sums: int) -> str:
     """Add the sums of all trees, float32 (n, sums); tree t adds to sum t modulo ``sums``."""
     parts = [_tree(number, _fields(text), sums) for number, text in enumerate(model.split("\nTree=")[1:])]
-    joined = {key: [value for part in parts for value in part[key]] for key in parts[0]}
+    joined: dict[str, Any] = {key: [value for part in parts for value in part[key]] for key in parts[0]}
     return graph.add("TreeEnsembleRegressor", matrix, n_targets=sums, post_transform="NONE", **joined)
 
 

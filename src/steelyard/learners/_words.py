@@ -31,9 +31,7 @@ class Words:
     idf: Floats
 
     @classmethod
-    def fit(
-        cls, column: str, texts: Iterable[str], *, tag: str, analyser: Analyser, least: int, most: int
-    ) -> Words:
+    def fit(cls, column: str, texts: Iterable[str], *, tag: str, analyser: Analyser, least: int, most: int) -> Words:
         """Learn the n-grams that stand in at least ``least`` rows, the ``most`` most frequent of them."""
         found: Counter[str] = Counter()
         rows = 0

@@ -13,7 +13,7 @@ from steelyard.measure.answers import AnswerUnfit
 from steelyard.measure.memory import growth_of_a_process
 from steelyard.measure.resources import rss_bytes
 from steelyard.measure.timing import percentile, time_calls
-from steelyard.units import Estimate, Seconds
+from steelyard.units import Estimate, How, Seconds
 
 Row = Mapping[str, Any]
 
@@ -82,9 +82,7 @@ def weigh(
     time_calls(one, least=WARM_CALLS, most=WARM_CALLS, aim=Seconds(0), limit=Seconds(left / 10))
     times = time_calls(one, least=calls, most=max(calls, MOST_CALLS), aim=AIM, limit=Seconds(left * 0.6))
     throughput, batch = _best_batch(loaded.answer_rows, rows, end)
-    own = Estimate.exact(
-        max(0, rss_bytes() - before), unit="bytes", source=f"growth of the measuring process{_why(fresh, seconds)}"
-    )
+    grown = max(0, rss_bytes() - before)
     return Weight(
         p50=percentile(times, 0.50),
         p95=percentile(times, 0.95),
@@ -92,7 +90,7 @@ def weigh(
         throughput=throughput,
         batch=batch,
         size_bytes=loaded.size_bytes,
-        memory_bytes=own if child is None else child,
+        memory_bytes=_own_growth(grown, fresh, seconds) if child is None else child,
         threads=threads,
         calls=len(times),
     )
@@ -102,12 +100,14 @@ def _worth(fresh: bool, seconds: float) -> bool:
     return fresh and seconds >= FRESH_NEEDS
 
 
-def _why(fresh: bool, seconds: float) -> str:
-    if not fresh:
-        return ""
-    return (
-        ", since a fresh one did not end well" if _worth(fresh, seconds) else ", for want of time to start a fresh one"
-    )
+def _own_growth(grown: int, fresh: bool, seconds: float) -> Estimate:
+    why = ""
+    if fresh:
+        why = (
+            ", since a fresh one did not end well" if _worth(fresh, seconds) else ", for want of time to start another"
+        )
+    source = f"growth of the measuring process{why}; too small where it reused memory"
+    return Estimate.exact(float(grown), how=How.ESTIMATED, unit="bytes", source=source)
 
 
 def _best_batch(answer: Callable[[Any], object], rows: Sequence[Row], end: float) -> tuple[Estimate, int]:

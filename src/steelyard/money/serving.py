@@ -54,7 +54,7 @@ def cost_per_million(
     core_hour = float(prices.core_hour.amount.amount)
     if traffic is None or traffic.mean_rps == 0:
         hours = [p50 / 1000 / 3600 * weight.threads * MILLION for p50, _ in pairs]
-        source = f"busy time alone: {weight.threads} core(s) for the median time of one row; idle machines come on top"
+        source = f"busy time alone: {_count(weight.threads, 'core')} for the median time of one row; idle machines come on top"
     else:
         fleets = [_fleet(p50, p95, weight.threads, traffic, latency_p95_ms) for p50, p95 in pairs]
         hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
@@ -111,6 +111,10 @@ def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float
     else:
         why = f"busy at most {machines.load:.0%} of the time to keep {target:g} ms"
     return (
-        f"{machines.replicas} replica(s) of {machines.threads} core(s) for a peak of {_peak(traffic):g} requests/s, "
+        f"{_count(machines.replicas, 'replica')} of {_count(machines.threads, 'core')} for a peak of {_peak(traffic):g} requests/s, "
         f"{why}, paid around the clock for {traffic.mean_rps:g} requests/s on average"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

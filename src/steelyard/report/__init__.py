@@ -1,5 +1,19 @@
 """Report: one structure, and four views of it: the terminal, JSON, a page, a model card."""
 
 from steelyard.report.build import VERSION, build
+from steelyard.report.model_card import card
+from steelyard.report.tables import inspection_json, show_evaluation, show_inspection, show_rows
+from steelyard.report.terminal import show
+from steelyard.report.web import page
 
-__all__ = ["VERSION", "build"]
+__all__ = [
+    "VERSION",
+    "build",
+    "card",
+    "inspection_json",
+    "page",
+    "show",
+    "show_evaluation",
+    "show_inspection",
+    "show_rows",
+]

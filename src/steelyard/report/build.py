@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.contracts import Trial
-from steelyard.decide import aim_of
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price, cost_per_million
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
@@ -59,7 +58,7 @@ def build(record: RunRecord) -> Json:
 
 
 def _task(record: RunRecord) -> Json:
-    aim = metric(aim_of(record.spec, record.task))
+    aim = metric(record.task.aim)
     return {
         "problem": record.task.problem.value,
         "target": record.task.target,

@@ -16,7 +16,7 @@ from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
 
-CLOSING = 1.5
+CLOSING = 3.0
 """Seconds kept for the decision, the test rows and the report."""
 WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""

@@ -19,10 +19,12 @@ from steelyard.search.codec import figures_from_json, figures_to_json, weight_fr
 from steelyard.search.joining import shrink_once
 from steelyard.search.making import Bench, ship
 from steelyard.search.training import train_once, willing
-from steelyard.units import Estimate
+from steelyard.units import Estimate, Seconds
 
 WEIGH_SECONDS = 3.0
-"""Most time that weighing one bundle may take."""
+"""Most time that weighing a trial's bundle may take."""
+SHIPPED_SECONDS = 8.0
+"""Most time that weighing the bundle that ships may take: its memory is read in a process of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,9 @@ def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], 
             ship(folder, joined, bench.about(recipe), bench.dataset.rows.take(few).columns)
 
 
-def weigh_bundle(bench: Bench, folder: Path) -> Weight:
-    """Weigh one bundle on validation rows."""
-    seconds = min(WEIGH_SECONDS, max(0.2, bench.meter.remaining()))
+def weigh_bundle(bench: Bench, folder: Path, most: float = WEIGH_SECONDS) -> Weight:
+    """Weigh one bundle on validation rows, within ``most`` seconds."""
+    seconds = Seconds(min(most, max(0.2, bench.meter.remaining())))
     rows = sample_rows(bench.dataset, bench.dataset.partition.scored[:512])
     return weigh(folder, rows, threads=bench.job.serving_threads, seconds=seconds)
 
@@ -129,7 +131,7 @@ def conclude(bench: Bench, *, again: bool) -> Verdict:
     return Verdict(
         bundle=folder.relative_to(bench.store.bundles),
         test=read_test(bench, folder),
-        weight=weigh_bundle(bench, folder),
+        weight=weigh_bundle(bench, folder, SHIPPED_SECONDS),
         refit_seconds=refit_seconds,
         cpu_seconds=time.process_time(),
         notes=tuple(bench.meter.notes),

@@ -1,6 +1,6 @@
 """Which recipe to try next: every move one lever away, ordered by what it should bring for what it should cost.
 
-First version, with fixed priors: learners start in order of gain per second; after that, the move with the highest
+First version, with fixed priors: learners start cheapest first; after that, the move with the highest
 expected improvement over the best trial per second of one core goes first (expected improvement under a normal
 belief: Jones et al. 1998, doi:10.1023/A:1008306431147). The order depends on recipes and scores alone, never on a
 clock, so a resumed run asks the same questions.
@@ -66,7 +66,7 @@ class Search:
         fits = affordable or (lambda _: True)
         starts = [r for r in self._starts(running) if fits(r)]
         if starts:
-            return max(starts, key=_order).move
+            return min(starts, key=lambda r: (r.seconds, digest(r.move.recipe))).move
         if any(isinstance(t.recipe, Train) and t.lever == "start" for t in running):
             return None  # what a first training shows decides what is worth trying next
         rest = [r for r in self.rank(running) if r.improvement >= LEAST and fits(r)]

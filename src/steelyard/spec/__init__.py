@@ -26,6 +26,7 @@ from steelyard.spec._parts import (
 from steelyard.spec._reference import json_schema, reference
 from steelyard.spec._rules import check_task
 from steelyard.spec._spec import Spec
+from steelyard.spec._yaml import compact
 
 __all__ = [
     "AtLeast",
@@ -46,6 +47,7 @@ __all__ = [
     "Value",
     "Word",
     "check_task",
+    "compact",
     "json_schema",
     "load",
     "parse",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from steelyard.spec._spec import SHORT, Spec
 from steelyard.spec._words import dotted, models, takes
 from steelyard.spec._yaml import compact
+from steelyard.tasks import METRICS
 
 _INTRODUCTION = """\
 # The spec
@@ -49,8 +50,16 @@ def json_schema() -> dict[str, Any]:
 
 def reference() -> str:
     """Return the reference page as Markdown: one table a part."""
-    parts = [_INTRODUCTION, *_tables(Spec, (), "The whole")]
-    return "\n".join(parts)
+    return "\n".join([_INTRODUCTION, *_tables(Spec, (), "The whole"), _metrics()])
+
+
+def _metrics() -> str:
+    head = ["## Metrics", "", "What `quality.metric` may name.", "", "| metric | better | from, to | of | meaning |"]
+    rows = [
+        f"| `{m.name}` | {m.better} | {m.low:g}, {m.high:g} | {', '.join(sorted(m.problems))} | {m.about} |"
+        for m in METRICS.values()
+    ]
+    return "\n".join([*head, "|---|---|---|---|---|", *rows, ""])
 
 
 def _tables(model: type[BaseModel], above: tuple[str, ...], title: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from steelyard.contracts import Problem as Kind
 from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
+from steelyard.spec._parts import LearnersPart, LeversPart
 from steelyard.spec._words import Place, Problem, dotted
 from steelyard.tasks import Metric, default_aim, metric
 from steelyard.units import Money
@@ -180,17 +181,21 @@ def _amounts(spec: Spec) -> Iterator[tuple[Place, Money]]:
 
 
 def _names(spec: Spec) -> Iterator[Problem]:
-    for name, known in (("levers", levers().names()), ("learners", learners().names())):
-        part = getattr(spec, name)
-        for inner in ("only", "without"):
-            for i, given in enumerate(getattr(part, inner) or ()):
-                if given not in known:
-                    hint = nearest(given, known) or f"; known: {', '.join(known)}"
-                    yield Problem((name, inner, i), f"there is no {name[:-1]} {given!r}{hint}")
-        if part.only is not None and part.without:
-            yield Problem((name, "without"), "given beside only; keep one of the two")
-    if spec.learners.only == () or set(learners().names()) <= set(spec.learners.without):
+    yield from _chosen("levers", spec.levers, levers().names)
+    yield from _chosen("learners", spec.learners, learners().names)
+    if spec.learners.only == () or (spec.learners.without and set(learners().names()) <= set(spec.learners.without)):
         yield Problem(("learners",), "leaves no learner; at least one must be trained")
+
+
+def _chosen(name: str, part: LeversPart | LearnersPart, known: Callable[[], tuple[str, ...]]) -> Iterator[Problem]:
+    """Check the names of a choice; what is registered is looked up only where names were given."""
+    for inner in ("only", "without"):
+        for i, given in enumerate(getattr(part, inner) or ()):
+            if given not in known():
+                hint = nearest(given, known()) or f"; known: {', '.join(known())}"
+                yield Problem((name, inner, i), f"there is no {name[:-1]} {given!r}{hint}")
+    if part.only is not None and part.without:
+        yield Problem((name, "without"), "given beside only; keep one of the two")
 
 
 def _rest(spec: Spec) -> Iterator[Problem]:

@@ -46,7 +46,7 @@ def _source(value: object) -> object:
 def _is_table(value: object) -> bool:
     """Tell whether this is a dict of columns or a list of rows."""
     if isinstance(value, Mapping):
-        return bool(value) and not any(isinstance(cells, str) or not hasattr(cells, "__len__") for cells in value.values())
+        return bool(value) and all(hasattr(cells, "__len__") and not isinstance(cells, str) for cells in value.values())
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 

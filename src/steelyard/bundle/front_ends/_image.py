@@ -38,7 +38,7 @@ class Image:
         del files
         shape_of(feed, inputs=1, columns=1)
         given = options_of(feed, {"height": ..., "width": ..., "channels": ...})
-        if given["channels"] not in {1, 3}:
+        if given["channels"] not in (1, 3):
             raise BundleRefused(f"front end 'image': channels must be 1 or 3; got {given['channels']!r}")
         for side in ("height", "width"):
             if not (isinstance(given[side], int) and 1 <= given[side] <= _LARGEST):

@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from unicodedata import is_normalized, normalize
 
 import numpy as np
@@ -91,13 +92,9 @@ def _phrases(words: list[str], low: int, high: int) -> list[str]:
 
 def tally(text: str, vocabulary: Mapping[str, int], options: Analyser) -> dict[int, int]:
     """Return how often each n-gram of the vocabulary stands in a text: id to count, in order of appearance."""
-    counts: dict[int, int] = {}
-    known = vocabulary.get
-    for gram in analyse(text, options):
-        number = known(gram)
-        if number is not None:
-            counts[number] = counts.get(number, 0) + 1
-    return counts
+    counts: dict[int | None, int] = Counter(map(vocabulary.get, analyse(text, options)))
+    counts.pop(None, None)
+    return cast("dict[int, int]", counts)
 
 
 def count(texts: Iterable[str], vocabulary: Mapping[str, int], options: Analyser) -> tuple[Ints, Floats32]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from steelyard.data.encoding import decode, read_bytes
 from steelyard.data.fast import tidy
-from steelyard.data.plain import JSON_ENDINGS, delimiter_of, ending_of, header_of, header_only, parse_csv, parse_json_lines, records_of
+from steelyard.data.plain import (
+    JSON_ENDINGS,
+    delimiter_of,
+    ending_of,
+    header_of,
+    header_only,
+    parse_csv,
+    parse_json_lines,
+    records_of,
+)
 from steelyard.data.table import Cells
 from steelyard.errors import DataUnreadable, need
 
@@ -38,13 +47,13 @@ def _by_polars(content: bytes, text: str, path: Path) -> pl.DataFrame | None:
     Polars fills short lines up, which leaves the last column empty: only then are the cells of each line counted.
     What polars cannot read the careful reader reads, or explains.
     """
-    pl = need("polars", for_="reading a table")
+    polars = need("polars", for_="reading a table")
     if _odd_lines(content):
         return None
     names = header_of(text, path)
     try:
-        frame: pl.DataFrame = pl.read_csv(io.BytesIO(content), separator=delimiter_of(text), infer_schema=False)
-    except pl.exceptions.PolarsError:
+        frame = polars.read_csv(io.BytesIO(content), separator=delimiter_of(text), infer_schema=False)
+    except polars.exceptions.PolarsError:
         return None
     if frame.width != len(names):
         return None
@@ -53,8 +62,7 @@ def _by_polars(content: bytes, text: str, path: Path) -> pl.DataFrame | None:
     frame.columns = names
     if frame[names[-1]].null_count() and any(len(record) != len(names) for _, record in records_of(text, path)):
         return None
-    filled: pl.DataFrame = frame.fill_null("")
-    return filled
+    return cast("pl.DataFrame", frame.fill_null(""))
 
 
 def _odd_lines(content: bytes) -> bool:
@@ -62,4 +70,3 @@ def _odd_lines(content: bytes) -> bool:
     if content[:1] in b"\r\n" or content.startswith(b"\xef\xbb\xbf\n"):
         return True
     return content.count(b"\r") != content.count(b"\r\n") or b"\n\n" in content or b"\n\r\n" in content
-

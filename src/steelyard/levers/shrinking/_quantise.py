@@ -17,6 +17,7 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.contracts import Artefact, Context, Kind, Meter, Move, Prior, Setting, Space, Split, Stage, Trial, Work
@@ -26,7 +27,9 @@ from steelyard.levers.refusal import LeverRefused
 from steelyard.recipe import Plan, Settings, Shrink, Train
 
 WORTH = 4_096
-"""Numbers in a weight that is worth a scale of its own."""
+"""Numbers in a weight that make quantising a graph worth while."""
+LIGHT = 256
+"""Numbers in a weight that is quantised too in a convolutional graph, so that values stay in 8 bits between layers."""
 BATCH = 32
 HEAVY = {"Conv": 1, "Gemm": 1, "MatMul": 1, "Gather": 0}
 """Operators that can compute in 8 bits, and which of their inputs is the weight."""
@@ -39,7 +42,7 @@ class Quantise:
 
     Convolutions are quantised with scales for weights *and* activations, which are read from the running graph
     on calibration rows (QDQ form). Everything else keeps float activations and quantises them on the fly, so
-    it needs no rows. Preprocessing, and weights under 4,096 numbers, stay as they are. Inputs and output keep
+    it needs no rows. Preprocessing and small weights stay as they are. Inputs and output keep
     their names and types. Whether the result is smaller, faster and good enough is measured by the caller.
     """
 
@@ -80,15 +83,16 @@ class Quantise:
         rows = int(settings_of(self.name, self.space, Plan(settings=settings)).number("rows", 0))
         model = onnx.load_model_from_string(artefact.graph)
         _name_nodes(model)
-        heavy = _heavy(model)
+        heavy = _weighted(model, WORTH)
         if not heavy:
             raise LeverRefused(
                 f"quantise finds no float weight of {WORTH:,} numbers or more in this graph (trees and small linear "
                 "models have none), so 8 bits would save nothing; leave it out with `levers: {without: [quantise]}`"
             )
         del model.graph.value_info[:]  # shapes left by the exporter contradict those of the quantised graph
+        add_pre_process_metadata(model)  # what that would do (fold, name, drop), exporters here have done
         if any(node.op_type == "Conv" for node in heavy):
-            quantised = _static(model, heavy, artefact, _sample(split, rows, work.seed), meter)
+            quantised = _static(model, _weighted(model, LIGHT), artefact, _sample(split, rows, work.seed), meter)
         else:
             quantised = _dynamic(model, heavy)
         return replace(artefact, graph=quantised.SerializeToString(deterministic=True))
@@ -102,12 +106,12 @@ def _name_nodes(model: onnx.ModelProto) -> None:
             node.name = f"{node.op_type}_{i}"
 
 
-def _heavy(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes with a float32 weight of enough numbers."""
+def _weighted(model: onnx.ModelProto, least: int) -> list[onnx.NodeProto]:
+    """Return the nodes with a float32 weight of at least so many numbers."""
     big = {
         w.name
         for w in model.graph.initializer
-        if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) > 1 and np.prod(w.dims) >= WORTH
+        if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) > 1 and np.prod(w.dims) >= least
     }
     return [
         node
@@ -126,13 +130,14 @@ def _dynamic(model: onnx.ModelProto, heavy: list[onnx.NodeProto]) -> onnx.ModelP
 
 
 def _static(
-    model: onnx.ModelProto, heavy: list[onnx.NodeProto], artefact: Artefact, split: Split, meter: Meter
+    model: onnx.ModelProto, weighted: list[onnx.NodeProto], artefact: Artefact, split: Split, meter: Meter
 ) -> onnx.ModelProto:
     """Quantise weights and activations, with the ranges that activations have on some rows."""
     if not len(split):
         raise LeverRefused("quantise needs rows to calibrate a convolutional graph on, and there are none; keep some")
-    first = min(i for i, node in enumerate(model.graph.node) if node.name in {h.name for h in heavy})
-    names = [h.name for h in heavy] + [n.name for n in list(model.graph.node)[first:] if n.op_type in ALONG]
+    names = [node.name for node in weighted]
+    first = min(i for i, node in enumerate(model.graph.node) if node.name in names)
+    names += [node.name for node in list(model.graph.node)[first:] if node.op_type in ALONG]
     meter.note(f"quantise set the scales of activations on {len(split)} rows.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"

@@ -113,10 +113,10 @@ def _readable(value: Scalar, space: Space, name: str) -> Scalar:
 
 
 def _distribution(setting: Setting) -> BaseDistribution | None:
-    """Return where a setting may lie; ``None`` for one that has no range."""
+    """Return where a setting may lie; ``None`` for one that has no range, or that the data decide where it is unset."""
     if setting.options:
         return CategoricalDistribution(setting.options)
-    if setting.low is None or setting.high is None:
+    if setting.low is None or setting.high is None or setting.default is None:
         return None
     whole = isinstance(setting.default, int) and float(setting.low).is_integer() and float(setting.high).is_integer()
     if whole and not isinstance(setting.default, bool):

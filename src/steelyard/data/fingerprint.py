@@ -1,0 +1,42 @@
+"""One digest over rows, columns and split: two runs with the same fingerprint saw the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from steelyard.contracts import Schema, Split, Task
+from steelyard.data.dataset import Partition
+from steelyard.data.hashing import Hashes
+from steelyard.data.schema import task_to_json
+
+_VERSION = "1"
+
+
+def fingerprint(schema: Schema, task: Task, rows: Split, hashes: Mapping[str, Hashes], partition: Partition) -> str:
+    """Return the SHA-256 of a data set, in hexadecimal.
+
+    Parameters
+    ----------
+    schema, task, rows, partition
+        The parts of the data set.
+    hashes
+        A hash of every cell of every feature column (:func:`steelyard.data.hashing.hash_columns`): for images of
+        what is in them, not of where they lie.
+    """
+    digest = hashlib.sha256(_VERSION.encode())
+    kinds = [(column.name, column.kind.value) for column in schema.features]
+    about = {k: v for k, v in task_to_json(task).items() if k in ("problem", "target", "classes")}
+    digest.update(json.dumps([kinds, about, partition.protocol], ensure_ascii=False).encode())
+    for name, _ in kinds:
+        digest.update(np.ascontiguousarray(hashes[name]).tobytes())
+    arrays = [rows.target, rows.rows, partition.test, partition.validation, partition.calibration]
+    arrays += [positions for part in partition.parts for positions in (part.fit, part.score)]
+    arrays += [] if rows.weights is None else [rows.weights]
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,224 @@
+"""Columns that alone give the target away: they are known only afterwards, or are the target in other words.
+
+Each number, category and time is scored alone, out of fold, on at most 3,000 development rows: by a small tree, or
+by the target's mean (most frequent class) within each category. Text and images are not scored: they may rightly
+say it all. After Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.contracts import Column, Columns, Floats, Ints, Kind, Problem, Schema, Task
+from steelyard.data.dataset import Finding, Severity
+from steelyard.data.hashing import Hashes
+from steelyard.data.splits import deal
+from steelyard.errors import need
+
+GIVES_AWAY = 0.995
+"""Solo ROC AUC, accuracy or R2 from which a column stops a run."""
+SUSPECT = {Problem.BINARY: 0.98, Problem.MULTICLASS: 0.95, Problem.REGRESSION: 0.9}
+"""Solo score from which a column is worth a question."""
+ROWS = 3_000
+ENOUGH_ROWS, ENOUGH_OF_EACH = 200, 20
+"""With fewer rows (or rows of the rarest class) one good column may separate all by nature: a warning, no stop."""
+_FOLDS = 3
+_NAME = {Problem.BINARY: "ROC AUC", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "R2"}
+_SCORED = (Kind.NUMBER, Kind.TIME, Kind.CATEGORY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Development rows to look for leaks in: columns, coded target, and units that stay in one fold."""
+
+    columns: Columns
+    target: NDArray[Any]
+    units: Hashes
+
+    def sample(self) -> Evidence:
+        """Return at most ``ROWS`` rows, chosen by the hash of their units."""
+        if len(self.target) <= ROWS:
+            return self
+        index = np.sort(np.argsort(self.units, kind="stable")[:ROWS])
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return Evidence(columns=columns, target=self.target[index], units=self.units[index])
+
+
+def leaks(evidence: Evidence, schema: Schema, task: Task) -> list[Finding]:
+    """Return a finding for each column that gives the target away, alone or as a part of an exact sum.
+
+    Parameters
+    ----------
+    evidence
+        Development rows alone: test rows are not looked at.
+    schema, task
+        What the columns and the target are.
+    """
+    some = evidence.sample()
+    found = []
+    for column in schema.of(*_SCORED):
+        score = solo(some, column, task)
+        if score >= SUSPECT[task.problem]:
+            found.append(_finding(column.name, score, task, _severity(score, some, task)))
+    stopped = {finding.column for finding in found if finding.severity is Severity.STOP}
+    if task.problem is Problem.REGRESSION and not stopped:
+        found = [f for f in found if f.severity is not Severity.WARN] + _parts(some, schema, task, found)
+    return found
+
+
+def _severity(score: float, some: Evidence, task: Task) -> Severity:
+    rarest = len(some.target) if task.problem is Problem.REGRESSION else int(np.bincount(some.target).min())
+    enough = len(some.target) >= ENOUGH_ROWS and rarest >= min(ENOUGH_OF_EACH, len(some.target) // task.width)
+    return Severity.STOP if score >= GIVES_AWAY and enough else Severity.WARN
+
+
+def _finding(name: str, score: float, task: Task, severity: Severity) -> Finding:
+    shown = f"column {name!r} alone predicts the target {task.target!r} with {_NAME[task.problem]} {score:.4f}"
+    if severity is Severity.STOP:
+        sentence = (
+            f"{shown}: it gives the answer away, and will not be known when predicting; leave it out with "
+            f"checks: {{leaks: drop}} or columns: {{ignore: [{name}]}}, or keep it with columns: {{allow: [{name}]}}"
+        )
+    else:
+        sentence = f"{shown}; if it is not known yet when predicting, list it under columns.ignore"
+    code = "leak" if severity is Severity.STOP else "suspect"
+    return Finding(code=code, severity=severity, column=name, sentence=sentence, numbers={"solo_score": score})
+
+
+# ----------------------------------------------------------------------------------------------- solo
+
+
+def solo(some: Evidence, column: Column, task: Task) -> float:
+    """Return how well one column predicts the target out of fold: ROC AUC, accuracy, or R2.
+
+    Accuracy is scaled so that the most frequent class scores 0 when it already reaches 99%: there, raw accuracy
+    says nothing.
+    """
+    values = some.columns[column.name]
+    strata = np.zeros(len(values), dtype=np.int64) if task.problem is Problem.REGRESSION else some.target
+    fold = deal(some.units, strata, [1 / _FOLDS] * _FOLDS, "check")
+    fit = _by_category if column.kind is Kind.CATEGORY else _by_tree
+    target = some.target.astype(np.float64) if task.problem is not Problem.MULTICLASS else some.target
+    answers = np.zeros(len(values))
+    for k in range(_FOLDS):
+        train = fold != k
+        if train.all() or not train.any():
+            continue
+        answers[~train] = fit(values[train], target[train], task)(values[~train])
+    score = _score(target, answers, task)
+    if task.problem is Problem.REGRESSION and column.kind is not Kind.CATEGORY:
+        score = max(score, _straight(values, target))
+    return score
+
+
+_Predict = Callable[[NDArray[Any]], Floats]
+
+
+def _by_tree(values: NDArray[Any], target: NDArray[Any], task: Task) -> _Predict:
+    trees = need("sklearn.tree", for_="the check for leaks")
+    made = trees.DecisionTreeClassifier if task.problem is Problem.MULTICLASS else trees.DecisionTreeRegressor
+    tree = made(max_leaf_nodes=max(64, 4 * len(task.classes)), min_samples_leaf=2, random_state=0)
+    narrow = _narrow(values)
+    tree.fit(narrow(values), target)
+    return lambda unseen: np.asarray(tree.predict(narrow(unseen)), dtype=np.float64)
+
+
+def _narrow(values: Floats) -> Callable[[Floats], NDArray[Any]]:
+    """Return a shift to around zero and one, so that trees, which hold float32, still tell large values apart."""
+    known = values[~np.isnan(values)]
+    low, spread = (float(known.min()), float(np.ptp(known))) if len(known) else (0.0, 1.0)
+    return lambda given: ((given - low) / (spread or 1.0)).clip(-1e6, 1e6).astype(np.float32)[:, None]
+
+
+def _by_category(values: NDArray[Any], target: NDArray[Any], task: Task) -> _Predict:
+    names, codes = np.unique(["" if v is None else "=" + v for v in values], return_inverse=True)
+    if task.problem is Problem.MULTICLASS:
+        table = np.zeros((len(names), len(task.classes)))
+        np.add.at(table, (codes, target), 1)
+        usual, other = table.argmax(axis=1).astype(np.float64), float(np.bincount(target).argmax())
+    else:
+        usual, other = np.bincount(codes, weights=target) / np.bincount(codes), float(target.mean())
+    known = dict(zip(names.tolist(), usual.tolist(), strict=True))
+    return lambda unseen: np.array([known.get("" if v is None else "=" + v, other) for v in unseen])
+
+
+def _score(target: NDArray[Any], answers: Floats, task: Task) -> float:
+    if task.problem is Problem.REGRESSION:
+        spread = float(np.sum((target - target.mean()) ** 2))
+        return 1 - float(np.sum((target - answers) ** 2)) / spread if spread else 0.0
+    if task.problem is Problem.BINARY:
+        return _auc(target, answers)
+    right = float(np.mean(answers == target))
+    usual = float(np.bincount(target).max() / len(target))
+    return right if usual < 0.99 else (right - usual) / max(1 - usual, 1e-12)
+
+
+def _auc(target: Floats, answers: Floats) -> float:
+    """Return the ROC AUC by mean ranks: a hundred columns are scored, and a general function takes its time."""
+    _, inverse, counts = np.unique(answers, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    positive, total = float(target.sum()), len(target)
+    if not 0 < positive < total:
+        return 0.0
+    return float((ranks @ target - positive * (positive + 1) / 2) / (positive * (total - positive)))
+
+
+def _straight(values: Floats, target: Floats) -> float:
+    """Return the squared correlation: a copy in other units, which a tree only follows in steps."""
+    known = ~np.isnan(values)
+    if known.mean() < GIVES_AWAY or not np.ptp(values[known]) or not np.ptp(target[known]):
+        return 0.0
+    return float(np.corrcoef(values[known], target[known])[0, 1] ** 2)
+
+
+# ----------------------------------------------------------------------------------------------- sums
+
+
+def _parts(some: Evidence, schema: Schema, task: Task, suspects: list[Finding]) -> list[Finding]:
+    """Return a finding for each part of an exact sum: columns that add up (or subtract) to the target."""
+    names = [c.name for c in schema.of(Kind.NUMBER) if c.missing == 0]
+    parts = exact_sum({name: some.columns[name] for name in names}, some.target)
+    if not parts:
+        return suspects
+    listed = " and ".join(f"{'-' if sign < 0 else ''}{name}" for name, sign in parts.items())
+    rest = [finding for finding in suspects if finding.column not in parts]
+    return rest + [
+        Finding(
+            code="leak",
+            severity=Severity.STOP,
+            column=name,
+            sentence=f"column {name!r} is a part of the target {task.target!r}, which is exactly the sum of {listed} "
+            "(R2 1.0000 together); leave the parts out with checks: {leaks: drop} or columns.ignore, or keep them "
+            f"with columns: {{allow: [{', '.join(parts)}]}}",
+            numbers={"solo_score": 1.0},
+        )
+        for name in parts
+    ]
+
+
+def exact_sum(columns: Columns, target: Floats) -> dict[str, int]:
+    """Return the columns whose sum (sign +1 or -1) is the target in every row, or nothing.
+
+    Examples
+    --------
+    >>> a, b, c = np.random.default_rng(0).integers(0, 99, (3, 50)).astype(float)
+    >>> exact_sum({"a": a, "b": b, "c": c}, a + b)
+    {'a': 1, 'b': 1}
+    """
+    names = list(columns)
+    if not names or len(target) <= 2 * len(names) or len(target) < ENOUGH_OF_EACH:
+        return {}
+    matrix = np.column_stack([*(columns[name] for name in names), np.ones(len(target))])
+    scale = np.abs(matrix).max(axis=0)
+    scale[scale == 0] = 1
+    weights = np.linalg.lstsq(matrix / scale, target, rcond=None)[0] / scale
+    parts = {name: round(float(w)) for name, w in zip(names, weights, strict=False) if abs(w) > 1e-6}
+    total: Ints | Floats = sum((sign * columns[name] for name, sign in parts.items()), np.zeros(len(target)))
+    tolerance = 1e-9 * max(float(np.abs(target).max()), 1.0)
+    exact = len(parts) > 1 and set(parts.values()) <= {1, -1} and bool(np.abs(total - target).max() <= tolerance)
+    return parts if exact else {}

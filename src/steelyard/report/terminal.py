@@ -1,0 +1,158 @@
+"""The report on a terminal: decision, frontier, reasons, what else was tried, what it cost, what the data held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from steelyard.decide.words import money
+from steelyard.report.words import (
+    Json,
+    aim_of,
+    cost,
+    data_words,
+    estimate,
+    headline,
+    milliseconds,
+    price,
+    size,
+    spent,
+    times,
+    verdict,
+)
+
+STYLE = {"stop": "bold red", "warn": "yellow", "note": "dim"}
+
+
+def show(report: Json, console: Console) -> None:
+    """Print a report. Text of the user's is printed as it is: nothing in it is taken for markup."""
+    for part in _parts(report):
+        console.print(part)
+
+
+def _parts(report: Json) -> Iterator[RenderableType]:
+    yield Rule(Text(report["name"], style="bold"), align="left")
+    yield Text(data_words(report), style="dim")
+    yield Text("")
+    if report["frontier"]:
+        yield _frontier(report)
+    yield _decision(report)
+    yield from _others(report)
+    yield _ledger(report)
+    yield from _findings(report)
+    yield from _bullets("Notes", report["notes"])
+    yield _end(report)
+
+
+def _frontier(report: Json) -> Table:
+    task = report["task"]
+    table = plain_table("Frontier: no other candidate beats these on every count")
+    table.add_column("", width=1)
+    table.add_column("candidate", ratio=1, overflow="fold")
+    arrow = "higher is better" if task["better"] == "higher" else "lower is better"
+    table.add_column(f"{task['aim']}, 95% interval\n({arrow})", justify="right", no_wrap=True)
+    table.add_column("p95 of\none row", justify="right", no_wrap=True)
+    table.add_column("per million\npredictions", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for row in report["frontier"]:
+        style = "bold" if row["chosen"] else ""
+        name = Text(row["title"])
+        cells = [aim_of(row, report), milliseconds(row), cost(row, report), size(row["size_bytes"])]
+        table.add_row("→" if row["chosen"] else "", name, *cells, style=style)
+    return table
+
+
+def _decision(report: Json) -> RenderableType:
+    decision = report["decision"]
+    style = "bold red" if decision is None or not decision["feasible"] else "bold green"
+    lines: list[RenderableType] = [Text(headline(report), style=style)]
+    if decision is not None:
+        lines += [bullet(reason) for reason in decision["reasons"]]
+        lines.append(_shipped(report))
+    return Group(*lines, Text(""))
+
+
+def _shipped(report: Json) -> RenderableType:
+    decision = report["decision"]
+    if decision["bundle"] is None:
+        return bullet("The bundle is not final yet; the figures are those of the trial.")
+    how = "refitted on everything but test" if decision["refitted"] else "as it was measured"
+    lines = [
+        f"On test: {report['task']['aim']} {aim_of(decision, report, 'test')}, read {times(report['test_reads'])}."
+    ]
+    if estimate(decision["test"], report["task"]["aim"]) is None:
+        lines = []
+    lines.append(f"Ships, {how}: {decision['bundle']}")
+    return Group(*[bullet(line) for line in lines])
+
+
+def _others(report: Json) -> Iterator[RenderableType]:
+    rows = [row for row in report["trials"] if not row["chosen"]]
+    if not rows:
+        return
+    table = plain_table("What else was tried")
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("candidate", ratio=4, overflow="fold")
+    table.add_column(report["task"]["aim"], justify="right", no_wrap=True)
+    table.add_column("", ratio=5, overflow="fold")
+    for row in rows:
+        shown = aim_of(row, report).split(" ")[0]
+        style = "dim" if row["ending"] != "measured" else ""
+        table.add_row(str(row["number"]), Text(row["title"]), shown, Text(verdict(row)), style=style)
+    yield table
+
+
+def _ledger(report: Json) -> RenderableType:
+    ledger = report["ledger"]
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    for kind, amount in (*ledger["totals"].items(), ("total", ledger["total"])):
+        table.add_row(kind, money(amount, ledger["currency"]), style="bold" if kind == "total" else "")
+    cited = bullet(price(report["prices"]["core_hour"]))
+    return Group(Text("Spent", style="bold"), Padding(table, (0, 0, 0, 2)), cited, Text(""))
+
+
+def _findings(report: Json) -> Iterator[RenderableType]:
+    if report["checks"]:
+        yield Text("Seen in the data", style="bold")
+        yield from (bullet(f["sentence"], STYLE[f["severity"]], f["severity"]) for f in report["checks"])
+        yield Text("")
+
+
+def _bullets(title: str, lines: Iterable[str]) -> Iterator[RenderableType]:
+    if lines:
+        yield Text(title, style="bold")
+        yield from (bullet(line) for line in lines)
+        yield Text("")
+
+
+def _end(report: Json) -> RenderableType:
+    return Group(Text(report["ending"]), Text(f"Spent: {spent(report)}. Run: {report['folder']}", style="dim"))
+
+
+def bullet(text: str, style: str = "", tag: str = "") -> Padding:
+    """Return a line of a list, wrapped under itself; ``text`` is printed as it is."""
+    line = Table.grid(padding=(0, 1))
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold", ratio=1)
+    line.add_row(Text(tag or "•", style=style), Text(text))
+    return Padding(line, (0, 0, 0, 2))
+
+
+def plain_table(title: str) -> Table:
+    """Return an empty table with a title, in the look that all tables share."""
+    return Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        expand=True,
+        pad_edge=False,
+        header_style="dim",
+    )
