@@ -308,14 +308,12 @@ def _frame(rows: list[dict[str, Any]]) -> Any:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
-        if name == "recipe":
-            flat["recipe"] = value["description"] if isinstance(value, Mapping) else value
-        elif isinstance(value, Mapping) and "value" in value:
+        if isinstance(value, Mapping) and "value" in value:
             flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
-        elif isinstance(value, Mapping):
-            flat |= _flat({k if name == "validation" else f"{name}_{k}": v for k, v in value.items()})
-        else:
-            flat[name] = value
+        elif name in {"validation", "figures"}:
+            flat |= _flat(value)
+        elif not isinstance(value, Mapping | list):
+            flat.setdefault(name, value)
     return flat
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Scalar = None | bool | int | float | str
@@ -174,6 +175,7 @@ def from_json(data: Mapping[str, Any]) -> Recipe:
     return Combine(lever=data["combine"], settings=settings, parents=tuple(from_json(p) for p in data["parents"]))
 
 
+@lru_cache(maxsize=4096)
 def digest(recipe: Recipe) -> str:
     """Return 16 hexadecimal digits that name the recipe: SHA-256 of its canonical JSON."""
     text = json.dumps(to_json(recipe), sort_keys=True, separators=(",", ":"))

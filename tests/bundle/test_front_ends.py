@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.feature_extraction.text import CountVectorizer
 
-from steelyard.bundle.front_ends import FRONT_ENDS
+from steelyard.bundle.front_ends import FRONT_ENDS, pictures
 from steelyard.bundle.front_ends.text import Analyser, analyse, count, read_vocabulary, write_vocabulary
 from steelyard.contracts import Feed
 from steelyard.errors import BundleRefused, RowsRefused
@@ -277,6 +277,14 @@ def test_a_member_that_is_not_in_its_archive_is_refused_with_the_nearest(tmp_pat
     (tmp_path / "b.zip").write_bytes(b"no zip")
     with pytest.raises(RowsRefused, match="cannot be read from its archive"):
         one(image(), f"{tmp_path}/b.zip::x")
+
+
+def test_a_member_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_LARGEST_MEMBER", 10)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("big.png", b"0" * 1_000)
+    with pytest.raises(RowsRefused, match=r"'big.png' unpacks to 1,000 bytes; the most is 10"):
+        one(image(), f"{tmp_path}/a.zip::big.png")
 
 
 def test_a_file_that_unpacks_to_an_absurd_size_is_refused(monkeypatch):

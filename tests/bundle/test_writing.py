@@ -180,6 +180,17 @@ def test_signature_and_manifest_survive_odd_names(make, tmp_path):
     assert signature_of(task, about.schema.columns) == bundle.manifest.signature
 
 
+def test_a_schema_survives_with_prices_and_without_ranges(make, tmp_path):
+    from steelyard.contracts import Column, Kind, Schema
+    from steelyard.recipe import Train
+    from steelyard.units import Money
+
+    age = Column(name="age", kind=Kind.NUMBER, low=float("nan"), high=float("inf"), price=Money.parse("0.10 EUR"))
+    write(tmp_path / "b", make.artefact(), About(make.task, Schema((age,)), Train(learner="linear"), "f"))
+    (read,) = load(tmp_path / "b").schema.columns
+    assert (read.price, read.low, read.high) == (age.price, None, None)
+
+
 def test_joined_members_of_another_task_are_refused(make, ready, tmp_path):
     with pytest.raises(BundleRefused, match="join bundles of one task only"):
         make.joined(tmp_path / "b", {"rule": "blend", "weights": [1, 1]}, ready["numbers"], ready["regression"])

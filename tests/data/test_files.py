@@ -9,6 +9,7 @@ import pytest
 from steelyard.data import plain
 from steelyard.data.fast import as_list, is_strings
 from steelyard.data.readers import delimited
+from steelyard.data.readers.columnar import read_frame
 from steelyard.data.source import read
 from steelyard.errors import DataUnreadable
 from steelyard.spec import Spec
@@ -173,11 +174,14 @@ def test_built_in_data_sets_come_by_name():
 
 def test_frames_are_read_and_what_is_none_is_refused():
     assert read(spec({"a": [1, 2], "y": [0, 1]}), None).rows == 2
-    for data in ({"a": [], "y": []}, {"a": [1], "y": [1, 2]}, {"a": 1, "y": 2}):
-        with pytest.raises(DataUnreadable):
-            read(spec(data), None)
-    with pytest.raises(DataUnreadable, match="data is a int"):
-        read(Spec(data=3, target="y"), None)
+    for data, said in (
+        ({"a": [], "y": []}, "holds no rows"),
+        ({"a": [1], "y": [1, 2]}, "differ in length"),
+        ({"a": 1, "y": 2}, "is one row of values"),
+        (3, "cannot read rows from int"),
+    ):
+        with pytest.raises(DataUnreadable, match=said):
+            read_frame(data)
 
 
 def test_members_that_lead_out_of_an_archive_are_refused(tmp_path):

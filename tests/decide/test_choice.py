@@ -193,11 +193,12 @@ def family():
     return parent, Shrink(lever="quantise", parent=parent)
 
 
-def test_a_shrunk_model_that_is_neither_smaller_nor_faster_is_rejected_with_the_reason(bench, family):
+@pytest.mark.parametrize("size", [1000, 1200])
+def test_a_shrunk_model_that_is_neither_smaller_nor_faster_is_rejected_with_the_reason(bench, family, size):
     parent, child = family
     candidates = [
         bench.candidate(1, 0.80, recipe=parent, size=1000),
-        bench.candidate(2, 0.81, recipe=child, size=1200, ms=1.0),
+        bench.candidate(2, 0.81, recipe=child, size=size, ms=1.0),
     ]
     decision = bench.decide(candidates)
     assert decision.number == 1

@@ -58,6 +58,12 @@ def test_a_trial_costs_the_sum_of_its_lines():
     assert ledger.of_trial(1) == Money(Decimal("0.1008"))
 
 
+@given(st.floats(0, 1e6))
+def test_every_amount_is_the_quantity_shown_times_the_unit_price_shown(seconds):
+    entry = compute_entry("trial", Seconds(seconds), Prices.load())
+    assert entry.amount.amount == entry.quantity * entry.unit_price.amount
+
+
 def test_another_currency_is_refused():
     entry = compute_entry("trial 1", Seconds(1), Prices.load())
     with pytest.raises(ValueError, match="cannot be added to a ledger in EUR"):

@@ -108,3 +108,12 @@ def test_targets_that_are_missed_are_named(infeasible):
     assert decision["feasible"] is False
     assert decision["tightest"] in {t["name"] for t in decision["targets"] if not t["met"]}
     assert [t["met"] for t in decision["targets"]] == [False, False, False]
+
+
+def test_the_reasons_and_the_tables_call_a_candidate_by_the_same_name(record):
+    failed = replace(record.trials[-1], recipe=record.trials[1].recipe)
+    report = build(replace(record, trials=(*record.trials[:-1], failed)))
+    titles = {row["number"]: row["title"] for row in report["trials"]}
+    assert titles[1] == report["decision"]["title"] == "linear"
+    assert titles[9] == "linear (trial 9)"
+    assert any(reason.endswith("take linear.") for reason in report["decision"]["reasons"])

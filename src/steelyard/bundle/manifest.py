@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -106,9 +107,20 @@ class Manifest(Entry):
         return Schema(self.columns)
 
     def to_bytes(self) -> bytes:
-        """Return the file."""
-        data = self.model_dump(mode="json")
+        """Return the file; a figure that is not finite becomes ``null``, as JSON has no other word for it."""
+        data = _finite(self.model_dump(mode="json"))
         return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(errors="surrogatepass")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _finite(inner) for name, inner in value.items()}
+        case list():
+            return [_finite(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value
 
 
 def seal(manifest: bytes) -> bytes:

@@ -130,4 +130,4 @@ def distinct_of(cells: Cells) -> tuple[dict[str, int], int]:
 
 def as_list(cells: Cells) -> list[Any]:
     """Return the cells as a list of Python values."""
-    return list(cells.to_list() if is_strings(cells) else cells.tolist())
+    return list(cells.tolist() if isinstance(cells, np.ndarray) else cells.to_list())

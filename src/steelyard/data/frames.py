@@ -34,11 +34,6 @@ def _is_records(frame: object) -> bool:
     return isinstance(frame, Sequence) and not isinstance(frame, str | bytes)
 
 
-def is_frame(thing: object) -> bool:
-    """Tell whether this can be read as a table."""
-    return isinstance(thing, Mapping) or _is_records(thing) or hasattr(thing, "columns")
-
-
 def names_of(frame: Any) -> tuple[str, ...]:
     """Return the names of the columns, in order.
 

@@ -156,7 +156,9 @@ def _lines(text: str, path: Path) -> list[dict[str, Any]]:
                 f"{path}, line {number}: not a JSON object ({problem.msg}); give one object a line"
             ) from None
         if not isinstance(row, dict):
-            raise DataUnreadable(f"{path}, line {number}: a {type(row).__name__}, not a JSON object; write column names and values")
+            raise DataUnreadable(
+                f"{path}, line {number}: a {type(row).__name__}, not a JSON object; write column names and values"
+            )
         rows.append(row)
     return rows
 
@@ -165,7 +167,9 @@ def _array(text: str, path: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as problem:
-        raise DataUnreadable(f"{path}, line {problem.lineno}: not JSON ({problem.msg}); check how it was written") from None
+        raise DataUnreadable(
+            f"{path}, line {problem.lineno}: not JSON ({problem.msg}); check how it was written"
+        ) from None
     odd = next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None)
     if odd is not None:
         raise DataUnreadable(f"{path}: item {odd} is not a JSON object; write column names and values")

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from steelyard.data.frames import is_frame
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
 from steelyard.data.readers import arrays, builtin, columnar, delimited, images
 from steelyard.data.table import Table
@@ -39,9 +38,7 @@ def read(spec: Spec, base: Path | None) -> Table:
         return Table(name=name, source=data, columns=builtin.read(name, spec.target))
     if isinstance(data, str | os.PathLike):
         return _read_path(find(Path(data), base), spec.target)
-    if is_frame(data):
-        return Table(name="frame", source="a frame in memory", columns=columnar.read_frame(data))
-    raise DataUnreadable(f"data is a {type(data).__name__}; give a path, sklearn:NAME, or a pandas or polars frame")
+    return Table(name="frame", source="a frame in memory", columns=columnar.read_frame(data))
 
 
 def find(path: Path, base: Path | None) -> Path:

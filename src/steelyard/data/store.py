@@ -32,7 +32,7 @@ def save(dataset: Dataset, folder: Path) -> None:
         If the folder refuses (read-only, disk full).
     """
     packed = _pack(dataset)
-    about = {
+    about: dict[str, Any] = {
         "version": _VERSION,
         "name": dataset.name,
         "source": dataset.source,
@@ -43,8 +43,8 @@ def save(dataset: Dataset, folder: Path) -> None:
         "parts": [part.name for part in dataset.partition.parts],
         "rows": len(dataset.rows),
         "findings": [finding.to_json() for finding in dataset.findings],
-        "sha256": hashlib.sha256(packed).hexdigest(),
     }
+    about["sha256"] = _digest(about, packed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / ARROW, packed)
@@ -53,6 +53,14 @@ def save(dataset: Dataset, folder: Path) -> None:
         raise RunUnwritable(
             f"{folder} cannot be written: {problem.strerror}; free space there, or choose another folder"
         ) from None
+
+
+def _digest(about: Mapping[str, Any], packed: bytes) -> str:
+    """Return a digest of both files: of the rows, and of everything said about them."""
+    said = {name: value for name, value in about.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    digest.update(packed)
+    return digest.hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -106,8 +114,8 @@ def read(folder: Path) -> Dataset:
     about, packed = _opened(folder)
     if about.get("version") != _VERSION:
         raise RunUnreadable(f"{folder / JSON} is of version {about.get('version')}, not {_VERSION}; run again")
-    if hashlib.sha256(packed).hexdigest() != about["sha256"]:
-        raise RunUnreadable(f"{folder / ARROW} was changed after it was written; run again in a new folder")
+    if _digest(about, packed) != about.get("sha256"):
+        raise RunUnreadable(f"the data stored in {folder} was changed after it was written; run again")
     frame = need("polars", for_="reading stored data").read_ipc(io.BytesIO(packed))
     schema = schema_from_json(about["schema"])
     return Dataset(
@@ -126,9 +134,12 @@ def read(folder: Path) -> Dataset:
 def _opened(folder: Path) -> tuple[dict[str, Any], bytes]:
     try:
         about = json.loads((folder / JSON).read_bytes())
-        return about, (folder / ARROW).read_bytes()
+        packed = (folder / ARROW).read_bytes()
     except (OSError, ValueError) as problem:
         raise RunUnreadable(f"the data stored in {folder} cannot be read ({problem}); run again") from None
+    if not isinstance(about, dict):
+        raise RunUnreadable(f"{folder / JSON} is no JSON object; run again")
+    return about, packed
 
 
 def _array(frame: Any, name: str) -> NDArray[Any]:

@@ -53,7 +53,7 @@ SETTINGS: Mapping[str, Setting] = {
     "mirror": Setting(default=False, options=(False, True), about="Mirror half of the images; not for digits."),
     "batch": Setting(default=128, about="Most rows a step."),
     "size": Setting(
-        default=None, low=8, high=512, unit="pixels", about="Longer side; unset: the images' own, 64 at most."
+        default=None, low=8, high=512, unit="pixels", about="Longer side; unset: its own, 64 at most."
     ),
 }
 
@@ -145,7 +145,7 @@ def _feed(schema: Schema, train: Split, settings: Settings) -> Feed:
     """Return the feed of the column of images, at the size asked for or at their own, up to a limit."""
     column = schema.of(Kind.IMAGE)[0].name
     given = settings["size"] is not None
-    return feed_of(column, train.columns[column], int(settings.number("size", LONGEST_SIDE)), given=given)
+    return feed_of(column, list(train.columns[column]), int(settings.number("size", LONGEST_SIDE)), given=given)
 
 
 def _pixels(feed: Feed, columns: Columns) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -40,7 +40,7 @@ class Course:
     @property
     def batch(self) -> int:
         """Rows a step: fewer where rows are few, so that an epoch has some 25 steps."""
-        return max(min(int(self.settings.number("batch", 128)), len(self.pixels) // 25), 16)
+        return max(2, min(int(self.settings.number("batch", 128)), max(16, len(self.pixels) // 25)))
 
 
 @contextmanager

@@ -46,6 +46,21 @@ FEW = 1000
 """Rows below which trees have less to split on than linear models have to add up."""
 OBJECTIVE = {Problem.BINARY: "binary", Problem.MULTICLASS: "multiclass", Problem.REGRESSION: "regression"}
 
+SETTINGS = {
+    "learning_rate": Setting(default=0.05, low=0.005, high=0.3, log=True, about="Share of each tree that is added."),
+    "num_leaves": Setting(default=31, low=2, high=255, log=True, unit="leaves", about="Most leaves of a tree."),
+    "min_child_samples": Setting(
+        default=20, low=1, high=500, log=True, unit="rows", about="Rows of a leaf; at most a twentieth of all."
+    ),
+    "feature_fraction": Setting(default=0.8, low=0.2, high=1.0, about="Share of columns that a tree sees."),
+    "bagging_fraction": Setting(default=0.8, low=0.3, high=1.0, about="Share of rows that a tree sees."),
+    "lambda_l2": Setting(default=1.0, low=1e-3, high=100.0, log=True, about="Penalty on large leaf values."),
+    "category_min_count": Setting(
+        default=2, low=1, high=1000, log=True, unit="rows", about="Rows that a category needs for a code of its own."
+    ),
+}
+"""LightGBM's own names, but for the last."""
+
 
 class LightGBM:
     """Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (2017).
@@ -92,21 +107,6 @@ class LightGBM:
             watch = Watch(work.task, valid, scale, meter)
         rounds = boost(booster, rounds=plan.rounds, watch=watch, meter=meter)
         return FittedTrees(prelude=prelude, booster=booster, rounds=rounds, scale=scale, work=work)
-
-
-SETTINGS = {
-    "learning_rate": Setting(default=0.05, low=0.005, high=0.3, log=True, about="Share of each tree that is added."),
-    "num_leaves": Setting(default=31, low=2, high=255, log=True, unit="leaves", about="Most leaves of a tree."),
-    "min_child_samples": Setting(
-        default=20, low=1, high=500, log=True, unit="rows", about="Rows of a leaf; at most a twentieth of all."
-    ),
-    "feature_fraction": Setting(default=0.8, low=0.2, high=1.0, about="Share of columns that a tree sees."),
-    "bagging_fraction": Setting(default=0.8, low=0.3, high=1.0, about="Share of rows that a tree sees."),
-    "lambda_l2": Setting(default=1.0, low=1e-3, high=100.0, log=True, about="Penalty on large leaf values."),
-    "category_min_count": Setting(
-        default=2, low=1, high=1000, log=True, unit="rows", about="Rows that a category needs for a code of its own."
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ class Linear:
 
     name = "linear"
     honours = frozenset({"settings"})
+    weighty = True
+    """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
     about = "Logistic regression (classes) or ridge regression (values) on numbers, categories and text."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
@@ -41,7 +43,7 @@ class Linear:
         del task
         settings = {
             "C": Setting(default=1.0, low=1e-3, high=1e3, log=True, about="Inverse of the penalty on large weights."),
-            "min_count": Setting(
+            "category_min_count": Setting(
                 default=2, low=1, high=1000, log=True, unit="rows", about="Rows that a category needs for a weight."
             ),
         }
@@ -71,7 +73,7 @@ def _blocks(train: Split, schema: Schema, settings: Settings, meter: Meter) -> t
     if numbers := names_of(schema, Kind.NUMBER, Kind.TIME):
         blocks.append(Numbers.fit(train.columns, numbers, standard=True))
     if categories := names_of(schema, Kind.CATEGORY):
-        least = int(settings.number("min_count", 2))
+        least = int(settings.number("category_min_count", 2))
         ids = Ids(categories, frequent(train.columns, categories, least=least, most=MOST_VALUES))
         blocks += [ids] if ids.width else []
     return (*blocks, *texts(train, schema, settings, meter))

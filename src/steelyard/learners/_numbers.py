@@ -13,8 +13,8 @@ from steelyard.contracts import Columns, Feed, Floats
 from steelyard.learners._block import Dense
 from steelyard.learners._graph import Graph
 
-FAR = 1e6
-"""Most standard deviations that a linear model is told of, so that no sum overflows."""
+FAR = 100.0
+"""Most standard deviations that a linear model is told of, so that sums in float32 keep their digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ def prelude_of(learner: str, blocks: tuple[Block, ...]) -> Prelude:
         return Prelude(blocks)
     raise DataUnfit(
         f"{learner} finds nothing to learn from: no category and no n-gram of these columns stands in enough rows; "
-        "lower `min_count`, or add a column"
+        "lower `category_min_count` or `gram_min_count`, or add a column"
     )
 
 

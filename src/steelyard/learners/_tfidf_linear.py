@@ -15,10 +15,12 @@ from steelyard.recipe import Plan, Settings
 
 
 class TfidfLinear:
-    """Words, pairs of words and runs of characters (these alone where no spaces part words); one weight each and class."""
+    """One weight a class for words, pairs of words and runs of characters; no words where no spaces part them."""
 
     name = "tfidf-linear"
     honours = frozenset({"settings"})
+    weighty = True
+    """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
     about = "Tf-idf of words and runs of characters, then a linear support vector machine (values: ridge regression)."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:

@@ -31,7 +31,7 @@ def floor32(values: Floats) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> bool(floor32(np.array([0.1]))[0] <= 0.1 < np.float32(0.1))
+    >>> float(floor32(np.array([0.1]))[0]) <= 0.1 < float(np.float32(0.1))
     True
     """
     near = values.astype(np.float32)

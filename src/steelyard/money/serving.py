@@ -54,7 +54,8 @@ def cost_per_million(
     core_hour = float(prices.core_hour.amount.amount)
     if traffic is None or traffic.mean_rps == 0:
         hours = [p50 / 1000 / 3600 * weight.threads * MILLION for p50, _ in pairs]
-        source = f"busy time alone: {_count(weight.threads, 'core')} for the median time of one row; idle machines come on top"
+        cores = _count(weight.threads, "core")
+        source = f"busy time alone: {cores} for the median time of one row; idle machines come on top"
     else:
         fleets = [_fleet(p50, p95, weight.threads, traffic, latency_p95_ms) for p50, p95 in pairs]
         hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
@@ -110,9 +111,10 @@ def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float
         why = f"busy at most {machines.load:.0%} of the time (assumed: not even an idle one keeps {target:g} ms)"
     else:
         why = f"busy at most {machines.load:.0%} of the time to keep {target:g} ms"
+    replicas = f"{_count(machines.replicas, 'replica')} of {_count(machines.threads, 'core')}"
     return (
-        f"{_count(machines.replicas, 'replica')} of {_count(machines.threads, 'core')} for a peak of {_peak(traffic):g} requests/s, "
-        f"{why}, paid around the clock for {traffic.mean_rps:g} requests/s on average"
+        f"{replicas} for a peak of {_peak(traffic):g} requests/s, {why}, "
+        f"paid around the clock for {traffic.mean_rps:g} requests/s on average"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.contracts import Trial
+from steelyard.decide import candidate
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price, cost_per_million
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
@@ -23,7 +24,7 @@ def build(record: RunRecord) -> Json:
     of the test rows stand in the decision alone.
     """
     ledger = Ledger.of(record.entries, record.prices.currency)
-    names = titles((t.number, t.recipe) for t in record.trials)
+    names = _names(record)
     rows = [trial_row(t, names[t.number], record, ledger) for t in record.trials]
     line = () if record.decision is None else record.decision.frontier
     by_number = {row["number"]: row for row in rows}
@@ -55,6 +56,13 @@ def build(record: RunRecord) -> Json:
         "notes": list(record.notes),
         "spec": record.spec.to_yaml(),
     }
+
+
+def _names(record: RunRecord) -> dict[int, str]:
+    """Name candidates as the decision does, among themselves; trials without figures by their number, if need be."""
+    candidates = [t for t in record.trials if candidate(t, record.prices, record.spec, record.task) is not None]
+    every, chosen_from = (titles((t.number, t.recipe) for t in some) for some in (record.trials, candidates))
+    return every | chosen_from
 
 
 def _task(record: RunRecord) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -35,7 +36,7 @@ class LiveView:
         self._spent = ""
         self._drawn = 0.0
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self

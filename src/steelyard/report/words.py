@@ -106,8 +106,8 @@ def data_words(report: Json) -> str:
     """Return what the data is, in one line."""
     counts, task = report["row_counts"], report["task"]
     kind = "regression" if task["problem"] == "regression" else f"{len(task['classes'])} classes"
-    sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    return f"{task['target']} ({kind}); {sizes}; validation: {report['protocol']}"
+    sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{task['target']} ({kind}); rows: {sizes}; validation: {report['protocol']}"
 
 
 def amount(entry: Json) -> str:

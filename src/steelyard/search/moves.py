@@ -9,7 +9,7 @@ clock, so a resumed run asks the same questions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
@@ -87,27 +87,23 @@ class Search:
             )
             for learner in self._learners
         ]
-        return [
-            Ranked(m, m.prior.gain.value, m.prior.seconds.value * context.parts) for m in self._fresh(moves, running)
-        ]
+        tried = self._tried(running)
+        fresh = [m for m in moves if digest(m.recipe) not in tried]
+        return [Ranked(m, m.prior.gain.value, m.prior.seconds.value * context.parts) for m in fresh]
 
-    def _pulls(self, running: Sequence[Trial]) -> Iterable[Ranked]:
+    def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
         context = replace(self._context, trials=(*self.trials, *waiting))
-        scale = Scale.of(self._context, self.trials)
+        scale, seen = Scale.of(self._context, self.trials), self._tried(running)
         for trial in known(self.trials):
             for lever in self._levers:
-                for move in self._fresh(lever.moves(trial, context), running):
-                    yield Ranked(move, scale.improvement(move, trial, lever.stage), _cost(move, context))
+                for move in lever.moves(trial, context):
+                    if (name := digest(move.recipe)) not in seen:
+                        seen.add(name)
+                        yield Ranked(move, scale.improvement(move, trial, lever.stage), _cost(move, context))
 
-    def _fresh(self, moves: Iterable[Move], running: Sequence[Trial]) -> list[Move]:
-        tried = {digest(t.recipe) for t in (*self.trials, *running)}
-        fresh: dict[str, Move] = {}
-        for move in moves:
-            name = digest(move.recipe)
-            if name not in tried:
-                fresh.setdefault(name, move)
-        return list(fresh.values())
+    def _tried(self, running: Sequence[Trial]) -> set[str]:
+        return {digest(t.recipe) for t in (*self.trials, *running)}
 
 
 @dataclass(frozen=True, slots=True)

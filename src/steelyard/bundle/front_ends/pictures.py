@@ -18,6 +18,7 @@ from steelyard.errors import nearest
 _BETWEEN = "::"
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _SHOWN = 80
+_LARGEST_MEMBER = 2**28
 
 
 class Opener:
@@ -64,13 +65,19 @@ class Opener:
         archive, between, member = place.partition(_BETWEEN)
         shown = repr(place if len(place) <= _SHOWN else f"...{place[-_SHOWN:]}")
         try:
-            return _decoded(BytesIO(self._open(archive).read(member)) if between else place, shown)
+            return _decoded(BytesIO(self._unpacked(archive, member)) if between else place, shown)
         except KeyError:
             raise ValueError(
                 f"{archive!r} holds no {member!r}{nearest(member, self._open(archive).namelist())}"
             ) from None
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
             raise ValueError(f"{shown} cannot be read from its archive: {problem}") from None
+
+    def _unpacked(self, archive: str, member: str) -> bytes:
+        size = self._open(archive).getinfo(member).file_size
+        if size > _LARGEST_MEMBER:
+            raise ValueError(f"{member!r} unpacks to {size:,} bytes; the most is {_LARGEST_MEMBER:,}")
+        return self._open(archive).read(member)
 
     def _open(self, archive: str) -> zipfile.ZipFile:
         if archive not in self._archives:

@@ -34,7 +34,10 @@ from steelyard.tasks import metric
 MOST = 5
 """Members of the largest blend; each is another graph to run for every row."""
 OF_ONE_LEARNER = 2
+PATIENCE = 8
+"""Additions without a better blend after which no more are tried."""
 LEAST = 1e-12
+"""A probability is not counted as less, so that one sure mistake is not infinitely bad."""
 
 
 class Ensemble:
@@ -160,5 +163,7 @@ def _greedy(jury: _Jury, members: int, picks: int) -> Counter[int]:
         added.append(member)
         if best is None or verdicts[member] > best[0]:
             best = (verdicts[member], step)
+        if step - best[1] == PATIENCE:
+            break
     assert best is not None
     return Counter(added[: best[1]])

@@ -1,0 +1,23 @@
+"""The constant model: shares of the classes, or the mean, whatever the row says."""
+
+import numpy as np
+import pytest
+
+from steelyard.contracts import Problem, Split
+from steelyard.recipe import Plan
+from steelyard.registry import learners
+
+
+@pytest.mark.parametrize("weights", [None, np.array([3.0, 1.0, 1.0, 1.0])])
+def test_it_answers_the_weighted_shares_of_the_classes(weights, table, serve, meter):
+    work = table().work
+    split = Split({"size": np.arange(4.0)}, np.array([0, 0, 0, 1]), np.arange(4), weights)
+    scores = serve(learners().get("constant").fit(Plan(), split, None, work, meter).export(), {"size": np.zeros(3)})
+    share = 1 / 4 if weights is None else 1 / 6
+    np.testing.assert_allclose(scores, [[1 - share, share]] * 3, atol=1e-6)
+
+
+def test_it_answers_the_mean(table, serve, meter):
+    made = table(Problem.REGRESSION)
+    fitted = learners().get("constant").fit(Plan(), made.train, None, made.work, meter)
+    np.testing.assert_allclose(serve(fitted.export(), made.test.columns), made.train.target.mean(), rtol=1e-6)

@@ -1,0 +1,109 @@
+"""Linear models: what they learn, and how they mix numbers, categories and text."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from steelyard.contracts import Column, Kind, Problem, Schema, Split, Task, Work
+from steelyard.errors import SteelyardError
+from steelyard.learners import _solve
+from steelyard.recipe import Plan, Settings
+from steelyard.registry import learners
+
+NUMBERS = tuple(f"x{i}" for i in range(30))
+
+
+@pytest.fixture
+def linear():
+    return learners().get("linear")
+
+
+def cancer(problem):
+    data = load_breast_cancer()
+    schema = Schema(tuple(Column(name=n, kind=Kind.NUMBER) for n in NUMBERS))
+    target = data.target if problem is Problem.BINARY else data.data[:, 0] * 2
+    classes = ("0", "1") if problem is Problem.BINARY else ()
+    task = Task(problem=problem, target="y", aim="roc_auc", classes=classes)
+    columns = dict(zip(NUMBERS, data.data.T.copy(), strict=True))
+    return Split(columns, target, np.arange(len(target))), Work(task=task, schema=schema)
+
+
+def test_it_is_scikit_learn_s_logistic_regression_on_standardised_numbers(linear, meter):
+    split, work = cancer(Problem.BINARY)
+    matrix = StandardScaler().fit_transform(np.column_stack(list(split.columns.values())))
+    theirs = LogisticRegression(C=0.5, tol=1e-8, max_iter=5000).fit(matrix, split.target).predict_proba(matrix)
+    ours = linear.fit(Plan(settings=Settings(C=0.5)), split, None, work, meter).scores(split.columns)
+    # Columns are divided by the spread around the median, which is a little larger than the standard deviation.
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+    assert roc_auc_score(split.target, ours[:, 1]) > 0.99
+
+
+def test_it_is_scikit_learn_s_ridge_on_standardised_numbers(linear, meter):
+    split, work = cancer(Problem.REGRESSION)
+    matrix = StandardScaler().fit_transform(np.column_stack(list(split.columns.values())))
+    theirs = Ridge(alpha=1.0).fit(matrix, split.target).predict(matrix)
+    ours = linear.fit(Plan(), split, None, work, meter).scores(split.columns)[:, 0]
+    np.testing.assert_allclose(ours, theirs, atol=0.05 * split.target.std())
+
+
+def test_weights_count_like_copies_of_rows_where_the_scaling_is_the_same(linear, meter):
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=100)
+    columns = {"x": np.concatenate([half, -half])}  # symmetric, so that copies do not move the median
+    target = (columns["x"] + rng.normal(size=200) > 0).astype(np.int64)
+    work = Work(
+        task=Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("0", "1")),
+        schema=Schema((Column(name="x", kind=Kind.NUMBER),)),
+    )
+    weighted = Split(columns, target, np.arange(200), np.full(200, 2.0))
+    copied = Split(columns, target, np.arange(200)).take(np.repeat(np.arange(200), 2))
+    first, second = (linear.fit(Plan(), split, None, work, meter).scores(columns) for split in (weighted, copied))
+    np.testing.assert_allclose(first, second, atol=1e-4)
+
+
+def test_each_kind_of_column_adds_to_the_answer(linear, meter, table):
+    def score(*kinds):
+        made = table(kinds=kinds, rows=800)
+        scores = linear.fit(Plan(), made.train, None, made.work, meter).scores(made.test.columns)
+        return roc_auc_score(made.test.target, scores[:, 1])
+
+    assert score(Kind.CATEGORY) > 0.7
+    assert score(Kind.TEXT) > 0.95
+    assert score(Kind.NUMBER, Kind.CATEGORY) > score(Kind.CATEGORY)
+
+
+def test_a_stronger_penalty_pulls_probabilities_together(linear, meter, table):
+    made = table()
+    loose, tight = (
+        linear.fit(Plan(settings=Settings(C=c)), made.train, None, made.work, meter).scores(made.test.columns)[:, 1]
+        for c in (10.0, 0.001)
+    )
+    assert tight.std() < loose.std() / 2
+
+
+def test_large_sparse_tables_are_solved_without_unpacking_them(linear, meter, table, monkeypatch):
+    made = table(Problem.REGRESSION)
+    packed = linear.fit(Plan(), made.train, None, made.work, meter).scores(made.test.columns)
+    monkeypatch.setattr(_solve, "DENSE", 0)
+    unpacked = linear.fit(Plan(), made.train, None, made.work, meter).scores(made.test.columns)
+    np.testing.assert_allclose(packed, unpacked, rtol=1e-3)
+
+
+def test_a_solver_that_runs_out_of_steps_says_so(linear, meter, table, monkeypatch):
+    monkeypatch.setattr(_solve, "MOST_STEPS", 2)
+    made = table()
+    linear.fit(Plan(), made.train, None, made.work, meter)
+    assert "stopped after 2 steps" in meter.notes[0]
+
+
+def test_columns_in_which_nothing_repeats_are_refused_with_a_way_out(linear, meter):
+    columns = {"code": np.array([f"v{i}" for i in range(20)], object)}
+    work = Work(
+        task=Task(problem=Problem.BINARY, target="y", aim="accuracy", classes=("0", "1")),
+        schema=Schema((Column(name="code", kind=Kind.CATEGORY),)),
+    )
+    with pytest.raises(SteelyardError, match="lower `category_min_count`"):
+        linear.fit(Plan(), Split(columns, np.arange(20) % 2, np.arange(20)), None, work, meter)
