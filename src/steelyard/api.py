@@ -16,7 +16,7 @@ from typing import Any
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Problem
-from steelyard.data import Inspection, inspect
+from steelyard.data import Dataset, Inspection, inspect
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, RunUnwritable, need
 from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
@@ -77,6 +77,11 @@ class Run:
         return self.record.decision
 
     @property
+    def dataset(self) -> Dataset:
+        """The data as it was typed, coded and split."""
+        return Store(self.folder).dataset()
+
+    @property
     def bundle(self) -> Bundle:
         """The bundle that ships, opened.
 
@@ -90,7 +95,7 @@ class Run:
     def advice(self) -> list[Ranked]:
         """Return the moves not made yet, best expected improvement a second first, by the search's own priors."""
         record = self.record
-        search, _ = search_of(record.spec, Store(self.folder).dataset(), record.spec.threads or 1)
+        search, _ = search_of(record.spec, self.dataset, record.spec.threads or 1)
         for trial in record.trials:
             search.tell(trial)
         return search.rank()

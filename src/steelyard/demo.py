@@ -11,9 +11,9 @@ SPEC = Spec.model_validate(
         "target": "diagnosis",
         "positive": "malignant",
         "quality": {"metric": "roc_auc", "at_least": 0.98},
-        "serving": {"latency_p95_ms": 5, "traffic": {"mean_rps": 2, "peak_rps": 10}},
-        "value": {"false_negative": "-1000 USD", "false_positive": "-10 USD"},
-        "budget": {"minutes": 0.6},
+        "serving": {"latency_p95_ms": 5},
+        "value": {"false_negative": "-1000 USD", "false_positive": "-50 USD"},
+        "budget": {"minutes": 0.5},
     }
 )
 """Amounts are assumptions for the story: put your own in a spec."""

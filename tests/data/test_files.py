@@ -52,6 +52,13 @@ def test_polars_and_the_standard_library_read_the_same_cells(case, tmp_path):
     assert fast == plain.read_plain(path)
 
 
+def test_a_blank_line_is_an_empty_cell_where_there_is_one_column_alone(tmp_path):
+    (tmp_path / "one.csv").write_text("y\n1\n\n3\n")
+    (tmp_path / "two.csv").write_text("a,y\n1,2\n\n3,4\n")
+    assert plain.read_plain(tmp_path / "one.csv") == {"y": ["1", "", "3"]}
+    assert plain.read_plain(tmp_path / "two.csv") == {"a": ["1", "3"], "y": ["2", "4"]}
+
+
 def test_a_regular_file_goes_the_fast_way_and_an_odd_one_does_not(tmp_path):
     path = tmp_path / "data.csv"
     for case, is_fast in (("plain", True), ("last column empty", True), ("blank lines", False)):

@@ -112,6 +112,14 @@ def test_images_that_are_not_there_are_counted_and_the_first_is_named(tmp_path, 
         load(spec(str(packed(tmp_path / "table.zip", {**files, "list.csv": listing}))))
 
 
+def test_a_damaged_member_of_an_archive_is_named(tmp_path, spec):
+    path = packed(tmp_path / "a.zip", images())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(png(3), png(3)[:-20] + b"x" * 20))
+    with pytest.raises(DataUnreadable, match=r"image .*a.zip::dog/3.png cannot be read \(Bad CRC.*replace it"):
+        load(spec(str(path)))
+
+
 @pytest.mark.parametrize("names", [("images", "labels"), ("x", "y")])
 @pytest.mark.parametrize("shape", [(24, 6, 6), (24, 6, 6, 1), (24, 6, 6, 3)])
 def test_arrays_become_png_that_hold_the_same_pixels(tmp_path, names, shape, spec):

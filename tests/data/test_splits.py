@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from steelyard.contracts import Kind
-from steelyard.data import load
+from steelyard.data import inspect, load
+from steelyard.data.hashing import hash_numbers
 from steelyard.errors import DataUnfit
 
 
@@ -101,6 +102,13 @@ def test_a_table_of_few_different_rows_is_still_split_evenly(spec):
     assert [len(part.score) for part in p.parts] == pytest.approx([64] * 5, abs=2)
 
 
+def test_numbers_that_are_equal_have_one_hash_however_they_are_stored():
+    odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    assert len(set(hash_numbers(np.r_[np.nan, odd]).tolist())) == 1
+    assert len(set(hash_numbers(np.array([0.0, -0.0])).tolist())) == 1
+    assert len(set(hash_numbers(np.array([0.0, 5e-324, 1.0, np.nan])).tolist())) == 4
+
+
 def test_classes_have_their_share_in_every_part(spec, table):
     data = load(spec(table(y=["a"] * 90 + ["b"] * 30)))
     p = data.partition
@@ -130,8 +138,12 @@ def test_groups_stay_together_in_a_split_by_time(spec):
 
 
 def test_too_few_groups_are_refused(spec, table):
+    wanted = spec(table(customer=["a", "b"] * 60), split={"group": "customer"})
     with pytest.raises(DataUnfit, match="'customer' has too few groups"):
-        load(spec(table(customer=["a", "b"] * 60), split={"group": "customer"}))
+        load(wanted)
+    seen = inspect(wanted)
+    assert seen.dataset is None
+    assert [f.code for f in seen.findings if f.severity == "stop"] == ["unfit"]
 
 
 @pytest.mark.parametrize("rows", [300, 8000])

@@ -50,6 +50,13 @@ def test_the_partition_comes_back_exactly(dataset, tmp_path):
         assert same(one.score, other.score)
 
 
+def test_times_come_back_where_the_split_has_them(spec, table, tmp_path):
+    dataset = load(spec(table(), split={"time": "day"}))
+    store.save(dataset, tmp_path)
+    assert same(dataset.times, store.read(tmp_path).times)
+    assert len(dataset.times) == 120
+
+
 def test_bytes_and_numbers_without_weights_come_back_too(spec, tmp_path):
     rng = np.random.default_rng(0)
     pixels = [rng.integers(0, 255, (4, 4), dtype=np.uint8) for _ in range(40)]

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from steelyard.contracts import Column, Kind, Problem, Schema, Split, Task, Work
 from steelyard.errors import SteelyardError
 from steelyard.learners import _solve
+from steelyard.learners._linear import TEXT_GAIN
 from steelyard.recipe import Plan, Settings
 from steelyard.registry import learners
 
@@ -73,6 +74,15 @@ def test_each_kind_of_column_adds_to_the_answer(linear, meter, table):
     assert score(Kind.CATEGORY) > 0.7
     assert score(Kind.TEXT) > 0.95
     assert score(Kind.NUMBER, Kind.CATEGORY) > score(Kind.CATEGORY)
+
+
+def test_text_is_fitted_on_magnified_weights_and_served_on_plain_ones(linear, meter, table):
+    made = table(kinds=(Kind.TEXT,))
+    fitted = linear.fit(Plan(), made.train, None, made.work, meter)
+    (plain,) = fitted.prelude.run(made.train.columns, threads=1)
+    theirs = LogisticRegression(tol=1e-8, max_iter=5000).fit(TEXT_GAIN * plain.toarray(), made.train.target)
+    expected = theirs.predict_proba(TEXT_GAIN * plain.toarray())
+    np.testing.assert_allclose(fitted.scores(made.train.columns), expected, atol=1e-3)
 
 
 def test_a_stronger_penalty_pulls_probabilities_together(linear, meter, table):

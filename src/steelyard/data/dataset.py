@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.contracts import Ints, Schema, Split, Task
+from steelyard.contracts import Floats, Ints, Schema, Split, Task
 
 
 class Severity(StrEnum):
@@ -88,7 +88,8 @@ class Dataset:
     """A table that can be learned from: typed columns, a coded target, fixed splits, a fingerprint.
 
     ``rows`` holds every usable row and the feature columns alone; ``groups`` one code a row where
-    ``split.group`` names a column; ``source`` says where it came from.
+    ``split.group`` names a column; ``times`` when each row was, where ``split.time`` does; ``source`` says
+    where it came from.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Dataset:
     findings: tuple[Finding, ...]
     fingerprint: str
     groups: Ints | None = None
+    times: Floats | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Columns, Kind, Schema
+from steelyard.errors import DataUnreadable
 
 Hashes = NDArray[np.uint64]
 _NAN = np.uint64(0x7FF8000000000000)
@@ -58,22 +61,29 @@ def hash_images(cells: NDArray[Any]) -> Hashes:
 
 
 def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
-    """Yield the bytes of image cells in order, each archive opened once."""
-    archives: dict[str, zipfile.ZipFile] = {}
-    try:
+    """Yield the bytes of image cells in order, each archive opened once.
+
+    Raises
+    ------
+    DataUnreadable
+        If the bytes of a file or archive member cannot be read; what they mean is not looked at.
+    """
+    with ExitStack() as stack:
+        archives: dict[str, zipfile.ZipFile] = {}
         for cell in cells:
-            if cell is None or isinstance(cell, bytes):
-                yield cell
-            elif "::" in cell:
-                path, _, member = cell.partition("::")
-                if path not in archives:
-                    archives[path] = zipfile.ZipFile(path)
-                yield archives[path].read(member)
-            else:
-                yield Path(cell).read_bytes()
-    finally:
-        for archive in archives.values():
-            archive.close()
+            try:
+                yield cell if cell is None or isinstance(cell, bytes) else _read(cell, archives, stack)
+            except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as problem:
+                raise DataUnreadable(f"image {cell} cannot be read ({problem}); replace it or drop its row") from None
+
+
+def _read(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
+    path, inside, member = cell.partition("::")
+    if not inside:
+        return Path(cell).read_bytes()
+    if path not in archives:
+        archives[path] = stack.enter_context(zipfile.ZipFile(path))
+    return archives[path].read(member)
 
 
 def hash_column(kind: Kind, values: NDArray[Any]) -> Hashes:

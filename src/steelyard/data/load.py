@@ -80,6 +80,8 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         If the data is not found or cannot be read as a table.
     DataUnfit
         If the spec names columns that are not there.
+    SpecInvalid
+        If the spec asks for a metric, outcomes or a positive class that the target cannot have.
     """
     table = source.read(spec, base)
     roles = roles_of(spec, tuple(table.columns))
@@ -95,7 +97,10 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         findings += chosen
     dataset = None
     if task is not None and not _stops(findings):
-        dataset, more = _Making(spec, table, roles, typed, target, task).dataset()
+        try:
+            dataset, more = _Making(spec, table, roles, typed, target, task).dataset()
+        except DataUnfit as problem:  # weights, times or sides that cannot be used, or a split that leaves a part empty
+            more = [Finding(code="unfit", severity=Severity.STOP, sentence=str(problem))]
         findings += more
     findings = _by_severity(findings)
     if dataset is not None:
@@ -155,6 +160,7 @@ class _Making:
             findings=(),
             fingerprint=fingerprint(schema, self.task, rows, hashes, parts),
             groups=None if groups is None else group_codes(groups),
+            times=ground.times,
         )
         return made, findings
 

@@ -81,6 +81,7 @@ def _pack(dataset: Dataset) -> bytes:
     columns: dict[str, Any] = {"row": rows.rows, "target": rows.target}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
+    columns |= {} if dataset.times is None else {"time": dataset.times}
     for column in dataset.schema.features:
         values = rows.columns[column.name]
         if values.dtype == object:
@@ -128,6 +129,7 @@ def read(folder: Path) -> Dataset:
         findings=tuple(Finding.from_json(finding) for finding in about["findings"]),
         fingerprint=about["fingerprint"],
         groups=_array(frame, "group") if "group" in frame.columns else None,
+        times=_array(frame, "time") if "time" in frame.columns else None,
     )
 
 

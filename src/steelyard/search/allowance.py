@@ -20,6 +20,10 @@ CLOSING = 3.0
 """Seconds kept for the decision, the test rows and the report."""
 WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""
+PART_OVERHEAD = 0.15
+"""Seconds that each part of a trial takes beside its training: export, write, read back, score."""
+MOST_PACE = 3.0
+"""Priors are stretched by this much at most: a slow small trial says little about a large one."""
 SLACK = 1.3
 """A refit may take this many times what the trials suggest."""
 
@@ -85,9 +89,13 @@ class Allowance:
         left = self.job_seconds(trials, best)
         if math.isinf(left):
             return True
-        return ranked.seconds * self.pace(trials) <= left
+        return self.foreseen(ranked.seconds) * self.pace(trials) <= left
+
+    def foreseen(self, seconds: float) -> Seconds:
+        """Return what a trial should take whose trainings should take ``seconds``."""
+        return Seconds(seconds + PART_OVERHEAD * self.parts)
 
     def pace(self, trials: Sequence[Trial]) -> float:
         """Return how long trials took for each second that their priors foresaw (the median); 1 before the first."""
         ratios = [t.seconds / t.foreseen for t in known(trials) if t.foreseen > 0.5]
-        return statistics.median(ratios) if ratios else 1.0
+        return min(MOST_PACE, statistics.median(ratios)) if ratios else 1.0

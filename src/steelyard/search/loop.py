@@ -19,7 +19,7 @@ from steelyard.search.executors import Executor, Finished
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
-from steelyard.search.moves import Ranked, Search
+from steelyard.search.moves import Ranked, Search, cost_of
 from steelyard.search.store import Store, outcome_from_json
 from steelyard.search.watching import Watcher
 from steelyard.spec import Spec
@@ -90,7 +90,7 @@ class Loop:
     def run(self) -> str:
         """Run trials; return the sentence that says why it stopped."""
         for number, (recipe, lever) in sorted(self.history.open.items()):  # cut short by an earlier session's end
-            self._submit(number, recipe, lever, Seconds(0.0))
+            self._submit(number, recipe, lever, 0.0)
         try:
             while not self._idle_and_done():
                 self._fill()
@@ -145,11 +145,11 @@ class Loop:
             number = max(self.history.next_number, *(n + 1 for n in self.running), 0)
             facts = {"number": number, "recipe": to_json(move.recipe), "lever": move.lever, "why": move.why}
             self.journal.write("started", facts)
-            self._submit(number, move.recipe, move.lever, move.prior.seconds)
+            self._submit(number, move.recipe, move.lever, cost_of(move, self.allowance.parts))
 
-    def _submit(self, number: int, recipe: Recipe, lever: str, foreseen: object) -> None:
+    def _submit(self, number: int, recipe: Recipe, lever: str, foreseen: float) -> None:
         seconds = self.allowance.job_seconds(self._trials(), self._best())
-        expected = Seconds(getattr(foreseen, "value", 0.0) * self.allowance.parts)
+        expected = self.allowance.foreseen(foreseen)
         self.running[number] = Trial(
             number=number, recipe=recipe, lever=lever, ending=Ending.FAILED, note="running", foreseen=expected
         )

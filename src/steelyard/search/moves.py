@@ -89,7 +89,7 @@ class Search:
         ]
         tried = self._tried(running)
         fresh = [m for m in moves if digest(m.recipe) not in tried]
-        return [Ranked(m, m.prior.gain.value, m.prior.seconds.value * context.parts) for m in fresh]
+        return [Ranked(m, m.prior.gain.value, cost_of(m, context.parts)) for m in fresh]
 
     def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
@@ -100,7 +100,7 @@ class Search:
                 for move in lever.moves(trial, context):
                     if (name := digest(move.recipe)) not in seen:
                         seen.add(name)
-                        yield Ranked(move, scale.improvement(move, trial, lever.stage), _cost(move, context))
+                        yield Ranked(move, scale.improvement(move, trial, lever.stage), cost_of(move, context.parts))
 
     def _tried(self, running: Sequence[Trial]) -> set[str]:
         return {digest(t.recipe) for t in (*self.trials, *running)}
@@ -154,9 +154,9 @@ def _is_constant(recipe: Recipe) -> bool:
     return isinstance(recipe, Train) and recipe.learner == "constant"
 
 
-def _cost(move: Move, context: Context) -> float:
-    repeated = context.parts if not parents(move.recipe) else 1
-    return move.prior.seconds.value * repeated
+def cost_of(move: Move, parts: int) -> float:
+    """Return the seconds of one core that a move should take: a training is repeated in every part."""
+    return move.prior.seconds.value * (1 if parents(move.recipe) else parts)
 
 
 def _order(ranked: Ranked) -> tuple[float, str]:

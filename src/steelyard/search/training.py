@@ -92,8 +92,9 @@ def cut_early(dataset: Dataset, fit: Ints, seed: int) -> tuple[Ints, Ints]:
     """
     share = 0.15 if len(fit) < 5_000 else 0.1
     keep = max(1, round(len(fit) * share))
-    if dataset.partition.ordered:
-        return fit[:-keep], fit[-keep:]
+    if dataset.times is not None:
+        order = fit[np.argsort(dataset.times[fit], kind="stable")]
+        return order[:-keep], order[-keep:]
     generator = np.random.default_rng([seed, 7])
     if dataset.groups is not None:
         names = generator.permutation(np.unique(dataset.groups[fit]))

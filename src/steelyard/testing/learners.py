@@ -246,7 +246,8 @@ def check_any_point_of_its_space_can_be_trained(pupil: Pupil) -> None:
     """See that a point drawn from the space trains, and answers with finite scores."""
     random = np.random.default_rng(1)
     settings = pupil.learner.space(pupil.scene.task, pupil.scene.schema).settings
-    drawn = {name: _drawn(setting, random) for name, setting in settings.items() if name not in pupil.plan.settings}
+    free = {name: s for name, s in settings.items() if name not in pupil.plan.settings and s.default is not None}
+    drawn = {name: _drawn(setting, random) for name, setting in free.items()}
     scores = pupil.fit(pupil.told(**drawn)).scores(pupil.few)
     assert np.isfinite(scores).all(), f"a score is not finite with {Settings(drawn)}"
 
@@ -255,7 +256,7 @@ def _drawn(setting: Setting, random: np.random.Generator) -> Scalar:
     if setting.options:
         place: int = int(random.integers(len(setting.options)))
         return setting.options[place]
-    if setting.low is None or setting.high is None or setting.default is None:
+    if setting.low is None or setting.high is None:
         return setting.default
     share = float(random.random())
     low, high = setting.low, setting.high

@@ -1,0 +1,76 @@
+"""Every registered learner and lever passes its suite, or is excluded for a reason; nothing is forgotten."""
+
+import pytest
+
+from steelyard.contracts import Problem
+from steelyard.recipe import Plan, Settings
+from steelyard.registry import learners, levers
+from steelyard.testing import check_lever
+from steelyard.testing.learners import accepts, yield_checks
+from steelyard.testing.pupils import Pupil
+from steelyard.testing.scenes import COLUMNS, scene
+
+LEARNERS = {
+    "constant": Plan(),
+    "linear": Plan(),
+    "lightgbm": Plan(),
+    "tfidf-linear": Plan(),
+    "cnn": Plan(settings=Settings(epochs=4, width=8)),
+}
+"""The plan that each learner is checked with: its defaults, or settings that make it quick."""
+LEVERS = {"ensemble", "quantise", "subsample", "threshold", "tune"}
+EXCLUDED: dict[str, str] = {}
+"""Registered things without a scenario, each with its reason."""
+
+
+def audit(registered, scenarios, excluded):
+    problems = [f"{name}: neither a scenario nor an exclusion" for name in registered - scenarios - excluded.keys()]
+    problems += [f"{name}: no longer registered" for name in (scenarios | excluded.keys()) - registered]
+    problems += [f"{name}: both a scenario and an exclusion" for name in scenarios & excluded.keys()]
+    problems += [f"{name}: excluded without a reason" for name, why in excluded.items() if len(why.split()) < 3]
+    return sorted(problems)
+
+
+def test_nothing_registered_is_forgotten():
+    registered = set(learners().names()) | set(levers().names())
+    assert audit(registered, set(LEARNERS) | LEVERS, EXCLUDED) == []
+
+
+def test_the_audit_is_strict():
+    assert audit({"new"}, set(), {}) == ["new: neither a scenario nor an exclusion"]
+    assert audit(set(), {"old"}, {}) == ["old: no longer registered"]
+    assert audit({"one"}, set(), {"one": "because"}) == ["one: excluded without a reason"]
+    assert audit({"one"}, {"one"}, {"one": "it was hard once"}) == ["one: both a scenario and an exclusion"]
+
+
+def cases():
+    """Return every learner with every scene; those that need PyTorch are marked so."""
+    for name, plan in LEARNERS.items():
+        marks = [pytest.mark.deep] if name == "cnn" else []
+        for kind in COLUMNS:
+            for problem in Problem:
+                yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
+
+
+@pytest.mark.parametrize(("name", "plan", "kind", "problem"), list(cases()))
+def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
+    if name == "cnn":
+        pytest.importorskip("torch", reason="the extra `deep` is not installed")
+    pupil = Pupil(learner=learners().get(name), scene=scene(kind, problem), plan=plan)
+    if not accepts(pupil):
+        return
+    for check in yield_checks(pupil):
+        check(pupil)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_registered_learner_accepts_some_scene(name):
+    if name == "cnn":
+        pytest.importorskip("torch", reason="the extra `deep` is not installed")
+    made = learners().get(name)
+    assert any(accepts(Pupil(learner=made, scene=scene(kind, Problem.BINARY))) for kind in COLUMNS)
+
+
+@pytest.mark.parametrize("name", sorted(LEVERS))
+def test_a_registered_lever_keeps_its_contract(name):
+    check_lever(name)
