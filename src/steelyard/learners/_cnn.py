@@ -52,9 +52,7 @@ SETTINGS: Mapping[str, Setting] = {
     "shift": Setting(default=0.07, low=0.0, high=0.2, unit="of the side", about="Most that an image is moved."),
     "mirror": Setting(default=False, options=(False, True), about="Mirror half of the images; not for digits."),
     "batch": Setting(default=128, about="Most rows a step."),
-    "size": Setting(
-        default=None, low=8, high=512, unit="pixels", about="Longer side; unset: its own, 64 at most."
-    ),
+    "size": Setting(default=None, low=8, high=512, unit="pixels", about="Longer side; unset: its own, 64 at most."),
 }
 
 

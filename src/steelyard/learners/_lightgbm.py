@@ -42,6 +42,8 @@ MOST_VALUES = 10_000
 """Most values of one category that get a code."""
 DIRECTIONS = 32
 """Directions that a text column is seen along."""
+MANY_CELLS = 500_000
+"""Cells of a matrix from which on more than one thread is used."""
 FEW = 1000
 """Rows below which trees have less to split on than linear models have to add up."""
 OBJECTIVE = {Problem.BINARY: "binary", Problem.MULTICLASS: "multiclass", Problem.REGRESSION: "regression"}
@@ -97,7 +99,7 @@ class LightGBM:
         prelude = prelude_of(self.name, _blocks(train, settings, work, meter))
         matrix = beside(prelude.run(train.columns, threads=work.threads))
         scale = Scale(*scale_of(train)) if work.task.problem is Problem.REGRESSION else Scale()
-        parameters = _parameters(settings, work, len(train))
+        parameters = _parameters(settings, work, len(train), cells=matrix.size)
         data = _dataset(matrix, train, scale, parameters)
         booster = lightgbm.Booster(parameters, data)
         watch = None
@@ -122,7 +124,8 @@ class FittedTrees:
     def scores(self, columns: Columns) -> Floats:
         """Return LightGBM's own predictions on the same matrix."""
         matrix = beside(self.prelude.run(columns, threads=self.work.threads))
-        raw = self.booster.predict(matrix, num_iteration=self.rounds, num_threads=self.work.threads)
+        threads = _threads(self.work, matrix.size)
+        raw = self.booster.predict(matrix, num_iteration=self.rounds, num_threads=threads)
         return self.scale.scores(np.asarray(raw), self.work.task)
 
     def export(self) -> Artefact:
@@ -165,7 +168,12 @@ def _directions(words: Words, train: Split, work: Work) -> Directions:
     return Directions(words, np.eye(features.shape[1]))
 
 
-def _parameters(settings: Settings, work: Work, rows: int) -> dict[str, object]:
+def _threads(work: Work, cells: int) -> int:
+    """Return one thread for a small matrix: waking the others takes longer than what they would do."""
+    return 1 if cells < MANY_CELLS else work.threads
+
+
+def _parameters(settings: Settings, work: Work, rows: int, *, cells: int) -> dict[str, object]:
     """Return LightGBM's parameters; the settings' names are its own."""
     chosen = {name: value for name, value in settings.items() if name in SETTINGS and name != "category_min_count"}
     sums = {"num_class": work.task.width} if work.task.problem is Problem.MULTICLASS else {}
@@ -178,7 +186,7 @@ def _parameters(settings: Settings, work: Work, rows: int) -> dict[str, object]:
         "seed": work.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": work.threads,
+        "num_threads": _threads(work, cells),
         "verbosity": -1,
     }
 

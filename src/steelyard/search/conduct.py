@@ -79,9 +79,10 @@ def conduct(
             watcher=watcher or Silent(),
             begin=time.monotonic() if started is None else started,
             prices=Prices.load(_beside(spec.prices, base)),
+            in_process=in_process,
         )
         session.open()
-        with session.executor(in_process=in_process) as executor:
+        with session.executor() as executor:
             return _to_the_end(session.loop(executor))
 
 
@@ -97,10 +98,12 @@ class Session:
     begin: float
     prices: Prices
 
+    in_process: bool = False
+
     @property
     def threads(self) -> int:
-        """Threads of one trial."""
-        return self.spec.threads or max(1, cores() // self.spec.workers)
+        """Threads of one trial; in a process that is not ours alone, one."""
+        return self.spec.threads or (1 if self.in_process else max(1, cores() // self.spec.workers))
 
     def open(self) -> None:
         """Write what is asked, or make sure that it is still the same; refuse a budget of nothing."""
@@ -123,13 +126,13 @@ class Session:
             self.journal.note(note)
 
     @contextlib.contextmanager
-    def executor(self, *, in_process: bool) -> Iterator[Executor]:
+    def executor(self) -> Iterator[Executor]:
         """Start who executes the jobs, and stop it in the end."""
         workers, share = self.spec.workers, self.spec.budget.memory_gb
         memory = int(share * 1e9 if share is not None else _memory() * MEMORY_SHARE / workers)
         executor: Executor = (
             InProcess()
-            if in_process
+            if self.in_process
             else LocalPool(workers, log=self.folder.log, threads=self.threads, memory_bytes=memory)
         )
         try:

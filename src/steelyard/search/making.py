@@ -106,7 +106,8 @@ def check_parity(task: Task, own: Floats, shipped: Floats, target: np.ndarray[An
     """
     spread = 1.0
     if task.problem is Problem.REGRESSION:
-        spread = float(np.std(target)) or 1.0
+        step = float(np.spacing(np.float32(np.max(np.abs(shipped), initial=0.0))))  # a graph's scores are float32
+        spread = max(float(np.std(target)), step / PARITY) or 1.0
     worst = float(np.max(np.abs(own - shipped), initial=0.0)) / spread
     if not worst <= PARITY:
         unit = "standard deviations of the target" if task.problem is Problem.REGRESSION else "in probability"
