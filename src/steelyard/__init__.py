@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steelyard.api import Run, check, evaluate, open_run, predict, resume, run
     from steelyard.bundle import Bundle
-    from steelyard.bundle import load as load_bundle
     from steelyard.estimators import SteelyardClassifier, SteelyardRegressor
     from steelyard.spec import AtLeast, AtMost, Budget, Quality, Serving, Spec, Traffic, Value
 
@@ -35,7 +34,6 @@ __all__ = [
     "Value",
     "check",
     "evaluate",
-    "load_bundle",
     "open_run",
     "predict",
     "resume",
@@ -45,8 +43,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home when it is first used: importing this package alone loads nothing."""
-    if name == "load_bundle":
-        return importlib.import_module("steelyard.bundle").load
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'steelyard' has no attribute {name!r}")

@@ -313,12 +313,10 @@ def _frame(rows: list[dict[str, Any]]) -> Any:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
-        if name == "recipe_tree":
-            continue
-        if isinstance(value, Mapping) and "value" in value:
-            flat |= {name: value["value"]} | {f"{name}_{end}": value[end] for end in ("low", "high") if end in value}
-        elif name in {"validation", "figures"}:
+        if name in {"validation", "figures"}:
             flat |= _flat(value)
+        elif isinstance(value, Mapping) and "low" in value:
+            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
         elif not isinstance(value, Mapping | list):
             flat.setdefault(name, value)
     return flat

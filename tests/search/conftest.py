@@ -84,9 +84,8 @@ def job(kept):
 
     def make(learner, number=0, seconds=math.inf, **more):
         recipe = learner if not isinstance(learner, str) else Train(learner=learner)
-        return Job(
-            number=number, recipe=recipe, fingerprint=dataset.fingerprint, store=folder, seconds=Seconds(seconds), **more
-        )
+        fixed = {"fingerprint": dataset.fingerprint, "store": folder}
+        return Job(number=number, recipe=recipe, seconds=Seconds(seconds), **fixed, **more)
 
     return make
 

@@ -13,9 +13,7 @@ TASK = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "y
 
 
 def prior(seconds, gain, spread=0.05):
-    return Prior(
-        Estimate.exact(seconds, how=How.ASSUMED), Estimate(gain, gain - spread, gain + spread, How.ASSUMED)
-    )
+    return Prior(Estimate.exact(seconds, how=How.ASSUMED), Estimate(gain, gain - spread, gain + spread, How.ASSUMED))
 
 
 class Learner:

@@ -16,7 +16,8 @@ from steelyard.units import Seconds
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory, saboteurs):
-    made = LocalPool(1, log=tmp_path_factory.mktemp("pool") / "log", threads=1, memory_bytes=1_500_000_000, modules=(saboteurs,))
+    log = tmp_path_factory.mktemp("pool") / "log"
+    made = LocalPool(1, log=log, threads=1, memory_bytes=1_500_000_000, modules=(saboteurs,))
     yield made
     made.close()
 

@@ -32,7 +32,14 @@ def test_a_run_decides_ships_and_says_so(finished, tmp_path):
     assert all("test" not in row for row in report["trials"])
     assert report["test_reads"] == 1
     assert {p.name for p in (tmp_path / "run").iterdir()} >= {
-        "spec.yaml", "data.json", "data.arrow", "events.jsonl", "bundles", "report.html", "report.json", "card.md"
+        "spec.yaml",
+        "data.json",
+        "data.arrow",
+        "events.jsonl",
+        "bundles",
+        "report.html",
+        "report.json",
+        "card.md",
     }
     assert json.loads((tmp_path / "run" / "report.json").read_text()) == json.loads(json.dumps(report))
 
@@ -91,9 +98,7 @@ def test_a_budget_of_nothing_is_nothing(frame, tmp_path, budget):
 
 
 def test_no_target_met_is_said_with_the_tightest(frame, tmp_path):
-    spec = sy.Spec(
-        data=frame, target="bought", quality=sy.AtLeast("roc_auc", 0.9999), budget=sy.Budget(trials=3)
-    )
+    spec = sy.Spec(data=frame, target="bought", quality=sy.AtLeast("roc_auc", 0.9999), budget=sy.Budget(trials=3))
     run = sy.run(spec, out=tmp_path / "run", in_process=True)
     assert exit_code(run) is Exit.NOT_FEASIBLE
     assert run.report["decision"]["feasible"] is False

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.bundle import Joined, load
+from steelyard.bundle import load
 from steelyard.contracts import Answer, Ints, Job, Kind, Split, Weight
 from steelyard.data import Dataset
 from steelyard.measure import quality, weigh
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents, trainings
 from steelyard.search.codec import figures_from_json, figures_to_json, weight_from_json, weight_to_json
-from steelyard.search.joining import shrink_once
+from steelyard.search.joining import in_use, shrink_once
 from steelyard.search.making import Bench, ship
 from steelyard.search.training import train_once, willing
 from steelyard.units import Estimate, Seconds
@@ -101,7 +101,7 @@ def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], 
             outcome = bench.store.outcome(recipe)
             assert outcome is not None, "a combination is refitted only after it was measured"
             assert outcome.rule is not None, "a combination keeps its rule"
-            joined = Joined(outcome.rule, tuple(sources))
+            joined = in_use(outcome.rule, tuple(sources))
             ship(folder, joined, bench.about(recipe), bench.dataset.rows.take(few).columns)
 
 

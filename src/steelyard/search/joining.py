@@ -52,10 +52,19 @@ def combine_parts(recipe: Combine, bench: Bench, folder: Path) -> Made:
         members = tuple(bench.store.place(parent) / part.name for parent in recipe.parents)
         few = part.score[:50]
         columns = bench.dataset.rows.take(few).columns
-        shipped = ship(folder / part.name, Joined(rule, members), bench.about(recipe), columns)
+        shipped = ship(folder / part.name, in_use(rule, members), bench.about(recipe), columns)
         expected = apply_rule(rule, [load(member).answer(columns) for member in members], bench.dataset.task)
         check_parity(bench.dataset.task, expected.scores, shipped.scores, bench.dataset.rows.target)
     return Made(recipe=recipe, answer=whole, rule=rule)
+
+
+def in_use(rule: Rule, members: tuple[Path, ...]) -> Joined:
+    """Return what ships of a rule and its members: those that a blend gives no weight are left out."""
+    weights = rule.get("weights")
+    if rule.get("rule") != "blend" or weights is None or all(weights):
+        return Joined(rule, members)
+    kept = [i for i, weight in enumerate(weights) if weight]
+    return Joined({**rule, "weights": [weights[i] for i in kept]}, tuple(members[i] for i in kept))
 
 
 def fit_rule(lever: CombiningLever, recipe: Combine, bench: Bench, answers: tuple[Answer, ...]) -> tuple[Rule, Answer]:
