@@ -127,8 +127,6 @@ EXTRA_OF = {
     "lightgbm": "train",
     "optuna": "train",
     "onnx": "train",
-    "onnxmltools": "train",
-    "psutil": "train",
     "torch": "deep",
 }
 

@@ -340,7 +340,7 @@ class Bare:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in BANNED:
             raise ImportError(f"{name} is not in the core install", name=name)
-BANNED = {"onnx", "google", "sklearn", "scipy", "pandas", "polars", "pyarrow", "torch", "lightgbm", "optuna", "psutil"}
+BANNED = {"onnx", "google", "sklearn", "scipy", "pandas", "polars", "pyarrow", "torch", "lightgbm", "optuna"}
 sys.meta_path.insert(0, Bare())
 from steelyard.bundle import load
 for folder in sys.argv[1:]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"lightgbm", "matplotlib", "onnx", "onnxmltools", "onnxruntime", "optuna", "pandas", "polars", "pyarrow"}
+HEAVY = {"lightgbm", "matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "polars", "pyarrow"}
 HEAVY |= {"scipy", "sklearn", "torch"}
 
 

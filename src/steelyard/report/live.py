@@ -14,7 +14,7 @@ from rich.text import Text
 
 from steelyard.contracts import Problem, Trial
 from steelyard.data import Dataset
-from steelyard.recipe import Recipe, describe
+from steelyard.recipe import Combine, Recipe, Shrink, describe, parents
 from steelyard.tasks import Metric, metric
 from steelyard.units import Money, Seconds
 
@@ -30,6 +30,7 @@ class LiveView:
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._running: dict[int, tuple[str, float, str]] = {}
         self._done: list[str] = []
+        self._numbers: dict[Recipe, int] = {}
         self._aim: Metric | None = None
         self._best: Trial | None = None
         self._phase = "starting"
@@ -57,7 +58,7 @@ class LiveView:
 
     def started(self, number: int, recipe: Recipe) -> None:
         """Show a trial as running."""
-        self._running[number] = (describe(recipe), time.monotonic(), "")
+        self._running[number] = (self._name(recipe), time.monotonic(), "")
         self._draw(at_once=True)
 
     def reported(self, number: int, step: int, value: float) -> None:
@@ -84,9 +85,18 @@ class LiveView:
         self._spent = f"{_clock(elapsed)} spent, {money}{left}"
         self._draw()
 
+    def _name(self, recipe: Recipe) -> str:
+        """Return a recipe's name for one line: what it is made of goes by the numbers of its trials."""
+        from_trials = [str(self._numbers[p]) for p in parents(recipe) if p in self._numbers]
+        if not from_trials or len(from_trials) < len(parents(recipe)):
+            return describe(recipe)
+        lever = recipe.lever if isinstance(recipe, Shrink | Combine) else ""
+        return f"{lever} of {' + '.join(from_trials)}"
+
     def _line(self, trial: Trial) -> str:
-        name = describe(trial.recipe)
+        name = self._name(trial.recipe)
         assert self._aim is not None, "a trial comes after the data"
+        self._numbers.setdefault(trial.recipe, trial.number)
         if not trial.ending.usable:
             return f"{trial.number:>3}  {name}: {trial.note or trial.ending.value}"
         figure = trial.validation[self._aim.name]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.data import Dataset, load, store
+from steelyard.decide import check_currencies
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
@@ -23,12 +24,13 @@ from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
 from steelyard.search.finish import choose, conclude_run
 from steelyard.search.folder import RunFolder, write_atomically
+from steelyard.search.history import base_of
 from steelyard.search.journal import Journal
 from steelyard.search.loop import Loop, search_of
 from steelyard.search.pool import LocalPool
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
-from steelyard.spec import Spec
+from steelyard.spec import Spec, check_task
 
 DEFAULT_MINUTES = 5.0
 """The budget of time where a spec names none of any kind."""
@@ -71,6 +73,7 @@ def conduct(
         journal = Journal(log)
         if journal.history.exit_code is not None and journal.history.verdict is not None:
             return Exit(journal.history.exit_code)
+        base = base_of(journal.history, base)
         session = Session(
             spec=spec,
             folder=folder,
@@ -108,6 +111,7 @@ class Session:
     def open(self) -> None:
         """Write what is asked, or make sure that it is still the same; refuse a budget of nothing."""
         refuse_empty_budget(self.spec)
+        check_currencies(self.spec, self.prices)
         if self.journal.events:
             written = self.folder.spec.read_text(encoding="utf-8")
             if self.spec.to_yaml() != written:
@@ -120,7 +124,8 @@ class Session:
             write_atomically(self.folder.spec, self.spec.to_yaml())
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             name = self.spec.name or self.folder.path.name
-            self.journal.write("created", {"name": name, "created": stamp, "machine": machine()})
+            base = None if self.base is None else str(self.base)
+            self.journal.write("created", {"name": name, "created": stamp, "machine": machine(), "base": base})
         self.spec, note = with_default_budget(self.spec)
         if note:
             self.journal.note(note)
@@ -149,6 +154,7 @@ class Session:
                 raise RunUnreadable(f"the data in {self.folder.path} is not what the run began with; start a new run")
             return dataset
         dataset = load(self.spec, self.base)
+        check_task(self.spec, dataset.task)
         store.save(dataset, self.folder.path)
         self.journal.write("data", self._data_facts(dataset))
         return dataset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from steelyard.contracts import Ending, Trial
@@ -54,6 +55,12 @@ class History:
     def next_number(self) -> int:
         """The number of the next trial."""
         return max((*self.trials, *self.open), default=-1) + 1
+
+
+def base_of(history: History, given: Path | None) -> Path | None:
+    """Return where relative paths of a run's spec start: where it is said now, or was when the run began."""
+    before = history.facts.get("base")
+    return given if given is not None or before is None else Path(before)
 
 
 def trial_of(number: int, lever: str, outcome: Outcome, protocol: str) -> Trial:

@@ -11,7 +11,7 @@ from steelyard.money import Entry, Prices, compute_entry, cost_per_million, note
 from steelyard.recipe import describe
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder
-from steelyard.search.history import History
+from steelyard.search.history import History, base_of
 from steelyard.search.record import Final, RunRecord, Spent
 from steelyard.spec import Spec, parse
 from steelyard.units import Money, Seconds
@@ -30,7 +30,8 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
     if history.data is None:
         raise RunUnreadable(f"{folder.path} ended before its data was read; start a new run, or `run --resume` it")
     spec = spec or parse(folder.spec.read_text(encoding="utf-8"), source=str(folder.spec))
-    prices = Prices.load(spec.prices if base is None or spec.prices is None else base / spec.prices)
+    start = base_of(history, base)
+    prices = Prices.load(spec.prices if start is None or spec.prices is None else start / spec.prices)
     dataset = store.read(folder.path)
     entries = tuple(entries_of(history, prices))
     money = sum((e.amount for e in entries), start=Money(prices.core_hour.amount.amount * 0, prices.currency))
