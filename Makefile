@@ -10,7 +10,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slow lint format types docs bench-start clean preflight
+.PHONY: help install demo test test-all test-slow lint format types docs bench-start bench-examples clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -62,6 +62,9 @@ docs: install  ## Make the pages that are made from the code
 
 bench-start: install $(DEMO)/.installed  ## Import, --help, demo and the engine's overhead, against their bars
 	$(BIN)/python benchmarks/start.py
+
+bench-examples: install  ## The example specs on real data, against the references of the data catalogue
+	$(BIN)/python benchmarks/examples.py
 
 clean:  ## Remove what the targets made: environments, caches, runs
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs

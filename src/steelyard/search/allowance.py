@@ -16,7 +16,7 @@ from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
 
-CLOSING = 3.0
+CLOSING = 4.0
 """Seconds kept for the decision, the test rows and the report."""
 WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""
@@ -24,7 +24,7 @@ PART_OVERHEAD = 0.15
 """Seconds that each part of a trial takes beside its training: export, write, read back, score."""
 MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
-SLACK = 1.3
+SLACK = 1.5
 """A refit may take this many times what the trials suggest."""
 
 

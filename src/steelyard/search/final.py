@@ -128,10 +128,11 @@ def conclude(bench: Bench, *, again: bool) -> Verdict:
     first = bench.dataset.partition.parts[0].name
     folder = refit(bench) if again else bench.store.place(job.recipe) / first
     refit_seconds = time.monotonic() - start
+    test = read_test(bench, folder)
     return Verdict(
         bundle=folder.relative_to(bench.store.bundles),
-        test=read_test(bench, folder),
-        weight=weigh_bundle(bench, folder, SHIPPED_SECONDS),
+        test=test,
+        weight=weigh_bundle(bench, folder, min(SHIPPED_SECONDS, bench.meter.remaining() / 2)),
         refit_seconds=refit_seconds,
         cpu_seconds=time.process_time(),
         notes=tuple(bench.meter.notes),

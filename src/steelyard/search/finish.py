@@ -18,8 +18,8 @@ from steelyard.search.store import Store
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Seconds
 
-READING = 1.0
-"""Seconds kept behind a refit for weighing the measured bundle and reading test, should the refit not make it."""
+READING = 2.0
+"""Seconds kept behind a refit for weighing and reading test once more, should the refit not make it in time."""
 
 
 @dataclass(slots=True)
@@ -97,11 +97,13 @@ def conclude_run(loop: Loop, decision: Decision) -> bool:
     if again and needed <= left:
         loop.watcher.phase("refitting")
         finished = _send(loop, trial, Errand.FINAL, Seconds(left))
+    if finished is not None and finished.left is None and loop.store.refitted(trial.recipe).exists():
+        finished = _send(loop, trial, Errand.FINAL, Seconds(max(READING, loop.allowance.remaining())))
     if finished is None or finished.left is None:
         why = finished.problem if finished else f"it needs about {needed:.0f} s, and {max(left, 0.0):.0f} s were left"
         _say_unrefitted(loop, why)
         loop.watcher.phase("reading test")
-        finished = _send(loop, trial, Errand.TEST, Seconds(max(2.0, loop.allowance.remaining())))
+        finished = _send(loop, trial, Errand.TEST, Seconds(max(READING, loop.allowance.remaining())))
         again = False
     if finished.left is None:
         loop.journal.note(f"The test rows were not read: {finished.problem}.")

@@ -11,7 +11,7 @@ from steelyard.contracts import Context, Ending, Errand, Job, Move, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
-from steelyard.recipe import Recipe, Train, describe, to_json
+from steelyard.recipe import Recipe, Train, to_json
 from steelyard.registry import learners, levers
 from steelyard.search.allowance import Allowance
 from steelyard.search.codec import trial_to_json
@@ -200,7 +200,7 @@ class Loop:
             notes = outcome.notes
         else:
             ending = _LOST.get(finished.cause, Ending.FAILED)
-            note = f"{describe(started.recipe)}: {finished.problem}."
+            note = f"{finished.problem[:1].upper()}{finished.problem[1:]}."
             trial = lost_trial(
                 started.number, started.lever, started.recipe, ending, note=note, seconds=finished.seconds
             )
