@@ -10,7 +10,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slow lint format types docs bench-start bench-examples clean preflight
+.PHONY: help install demo test test-all test-slow lint format types docs readme bench-start bench-examples clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -59,6 +59,9 @@ types: install  ## Types, as strict as mypy is
 
 docs: install  ## Make the pages that are made from the code
 	$(BIN)/python docs/make.py
+
+readme: install  ## Put the demo's output and the picture of its report into the READMEs
+	$(BIN)/python docs/demo.py
 
 bench-start: install $(DEMO)/.installed  ## Import, --help, demo and the engine's overhead, against their bars
 	$(BIN)/python benchmarks/start.py

@@ -16,7 +16,7 @@ from typing import Any
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Problem
-from steelyard.data import Dataset, Inspection, inspect
+from steelyard.data import Dataset, Inspection, extras, inspect
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, RunUnwritable, need
 from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
@@ -29,11 +29,12 @@ from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.loop import search_of
 from steelyard.search.moves import Ranked
 from steelyard.search.record import RunRecord
-from steelyard.search.recount import recount
+from steelyard.search.recount import recount, shipped
 from steelyard.search.store import Store
 from steelyard.search.watching import Watcher
 from steelyard.spec import Spec
 from steelyard.spec import load as load_spec
+from steelyard.spec import parse as parse_spec
 from steelyard.units import Estimate
 
 
@@ -154,8 +155,7 @@ def run(
 def resume(folder: Path | str, *, watcher: Watcher | None = None, started: float | None = None) -> Run:
     """Go on with a run that was stopped at any instant, by the spec in its folder."""
     place = RunFolder.existing(Path(folder))
-    spec = load_spec(place.spec)
-    return run(spec, resume=place.path, watcher=watcher, started=started)
+    return run(parse_spec(place.asked(), source=str(place.spec)), resume=place.path, watcher=watcher, started=started)
 
 
 def open_run(folder: Path | str) -> Run:
@@ -186,10 +186,10 @@ def bundle_folder(path: Path | str) -> Path:
     place = Path(path)
     if (place / "manifest.json").exists() or not (place / "events.jsonl").exists():
         return place
-    final = recount(RunFolder.existing(place)).final
-    if final is None:
+    bundle = shipped(RunFolder.existing(place))
+    if bundle is None:
         raise RunUnreadable(f"{place} has not come to a bundle yet; go on with `steelyard run --resume {place}`")
-    return final.bundle
+    return bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ class Predictions:
 
     prediction: list[object]
     probabilities: Mapping[str, list[float]]
+    ignored: tuple[str, ...] = ()
+    """Columns of the rows that the bundle does not know, the target left out."""
 
     def rows(self) -> list[dict[str, object]]:
         """Return one dict a row: ``prediction``, then ``probability_<class>``."""
@@ -226,12 +228,14 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
         If they lack a column that the bundle reads.
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
-    answer = opened.answer_rows(read_rows(rows))
-    task = opened.task
+    frame, task = read_rows(rows), opened.task
+    answer = opened.answer_rows(frame)
+    ignored = tuple(name for name in extras(frame, opened.schema) if name != task.target)
     if task.problem is Problem.REGRESSION:
-        return Predictions([float(v) for v in answer.decided], {})
+        return Predictions([float(v) for v in answer.decided], {}, ignored)
     names = [task.classes[int(code)] for code in answer.decided]
-    return Predictions(list(names), {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)})
+    probabilities = {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)}
+    return Predictions(list(names), probabilities, ignored)
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
@@ -262,14 +266,14 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     RowsRefused
         If the rows lack the target, or it holds a class that the bundle does not know.
     """
-    place = bundle_folder(bundle)
+    place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
     frame = read_rows(rows)
     target = targets(frame, opened.task)
     answer = opened.answer_rows(frame)
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
     weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
-    cost = cost_per_million(weight, Prices.load(prices), None, None)
+    cost = cost_per_million(weight, known, None, None)
     return {
         "bundle": str(place),
         "rows": len(target),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import signal
 import sys
 import time
@@ -29,6 +31,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 RunPath = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
 AnyBundle = Annotated[Path, typer.Argument(help="A bundle, or a run whose bundle is meant.", show_default=False)]
 SpecPath = Annotated[Path, typer.Argument(help="The YAML file that says what is wanted.", show_default=False)]
+
+
+_PARSER_INTERRUPTED, _PARSER_UNHEARD = 130, 1
+"""How Typer ends on Ctrl-C, and how it and Rich end where standard output is closed."""
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What a disk says that cannot be written."""
 
 
 def _api() -> Any:
@@ -87,11 +95,16 @@ def _run(work: Callable[[Any, float], Any], *, as_json: bool) -> None:
     live = importlib.import_module("steelyard.report.live")
     with live.LiveView(_console(err=True)) as watcher:
         finished = work(watcher, _began())
-    if as_json:
-        _print_json(finished.report)
-    else:
-        _views().show(finished.report, _console())
-    raise typer.Exit(int(_api().exit_code(finished)))
+    code = int(_api().exit_code(finished))
+    try:
+        if as_json:
+            _print_json(finished.report)
+        else:
+            _views().show(finished.report, _console())
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # Rich ends the process where nobody reads; the run has ended all the same
+        _let_go_of_output()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -106,7 +119,7 @@ def init(
     if out is None:
         sys.stdout.write(text)
         return
-    importlib.import_module("steelyard.search.folder").write_atomically(out, text)
+    importlib.import_module("steelyard.search.folder").write_atomically(out, text, way_out="name another file with -o")
     sys.stdout.write(f"wrote {out}; run it with: steelyard run {out}\n")
 
 
@@ -149,6 +162,9 @@ def predict(
     """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows."""
     api = _api()
     predictions = api.predict(bundle, rows)
+    if predictions.ignored:
+        shown = ", ".join(map(repr, predictions.ignored))
+        sys.stderr.write(f"steelyard: ignored columns that the bundle does not know: {shown}\n")
     if out is None:
         sys.stdout.write(predictions.text(".csv"))
     else:
@@ -218,20 +234,58 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _let_go_of_output() -> None:
+    """Write to nowhere from now on: whoever read standard output has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parsed() -> int:
+    """Run what the words ask for; undo what the parser makes of Ctrl-C and of a closed standard output."""
+    try:
+        app()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(Exit.DONE)
+        if code == _PARSER_INTERRUPTED:
+            raise KeyboardInterrupt from None
+        if code == _PARSER_UNHEARD:
+            raise BrokenPipeError from None
+        sys.stdout.flush()
+        return code
+    return int(Exit.DONE)
+
+
 def main() -> None:
     """Run the command line; every foreseen error is one sentence and a numbered exit."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if sys.stdout is None:  # started with a closed standard output
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end of the process
     try:
-        app()
+        code = _parsed()
     except SteelyardError as problem:
-        sys.stderr.write(f"steelyard: {problem}\n")
-        raise SystemExit(int(problem.exit_code)) from None
+        code = _say(str(problem), problem.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("steelyard: stopped before anything was measured; nothing is half-written\n")
-        raise SystemExit(int(Exit.INTERRUPTED)) from None
+        code = _say(
+            "stopped by Ctrl-C; nothing is half-written, and a run that has read its data goes on with "
+            "`steelyard run --resume FOLDER`",
+            Exit.INTERRUPTED,
+        )
     except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(int(Exit.DONE)) from None
+        _let_go_of_output()
+        code = int(Exit.DONE)
+    except OSError as problem:
+        if problem.errno not in _REFUSALS:
+            raise
+        place = problem.filename or "standard output"
+        code = _say(
+            f"cannot write {place}: {problem.strerror}; free some space, or write elsewhere", Exit.RUN_UNWRITABLE
+        )
+        _let_go_of_output()
+    raise SystemExit(code)
+
+
+def _say(sentence: str, code: Exit) -> int:
+    sys.stderr.write(f"steelyard: {sentence}\n")
+    return int(code)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
 from steelyard.contracts import CombiningLever, DataLever, Learner, Lever, ShrinkingLever, Stage, TrainingLever
-from steelyard.errors import SteelyardError, nearest
+from steelyard.errors import EXTRA_OF, MissingExtra, SteelyardError, nearest
 
 T = TypeVar("T")
 
@@ -58,8 +58,25 @@ class Registry(Generic[T]):
                 raise Unregistered(
                     f"no {self.kind} named {name!r}{nearest(name, self.names())}; known: {', '.join(self.names())}"
                 )
-            self.add(name, point.load()())
+            self.add(name, self._load(point))
         return self._made[name]
+
+    def _load(self, point: EntryPoint) -> object:
+        """Import what an entry point names; say which extra brings what it needs.
+
+        Raises
+        ------
+        MissingExtra
+            If a package is not installed that an extra of Steelyard brings.
+        """
+        try:
+            return point.load()()
+        except ImportError as problem:
+            top = (problem.name or "").split(".")[0]
+            if isinstance(problem, MissingExtra) or top not in EXTRA_OF:
+                raise
+            what = f"{self.kind} {point.name!r} needs {top!r}: pip install 'steelyard[{EXTRA_OF[top]}]'"
+            raise MissingExtra(what, name=top) from problem
 
     def add(self, name: str, thing: object) -> None:
         """Register a thing by hand (tests, notebooks); refuses what does not keep the contract."""

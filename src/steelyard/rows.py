@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Problem, Task
-from steelyard.data.coerce import category_of, is_missing, number_of
+from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_of
 from steelyard.data.frames import cells_of, names_of
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
-from steelyard.errors import DataUnreadable, RowsRefused, nearest, need
+from steelyard.data.readers.columnar import read_parquet
+from steelyard.errors import DataUnreadable, RowsRefused, nearest
 
 
 def read_rows(rows: Any) -> Any:
@@ -35,7 +37,7 @@ def read_rows(rows: Any) -> Any:
     if ending_of(path) in (*CSV_ENDINGS, *JSON_ENDINGS):
         return read_plain(path)
     if ending_of(path) in {".parquet", ".pq"}:
-        return need("polars", for_=f"reading {path.name}").read_parquet(path)
+        return read_parquet(path)
     raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines or Parquet")
 
 
@@ -55,13 +57,15 @@ def targets(frame: Any, task: Task) -> NDArray[Any]:
     """
     names = names_of(frame)
     if task.target not in names:
-        raise RowsRefused(f"the rows have no column {task.target!r}{nearest(task.target, names)}; it holds the target")
+        raise RowsRefused(
+            f"the rows have no column {task.target!r}{nearest(task.target, names)}, which holds the target; add it"
+        )
     cells = list(cells_of(frame, task.target))
     for row, cell in enumerate(cells):
         if is_missing(cell):
-            raise RowsRefused(f"row {row} has no {task.target!r}; leave out rows without a target")
+            raise RowsRefused(f"row {row} (from 0) has no {task.target!r}; leave out rows without a target")
     if task.problem is Problem.REGRESSION:
-        return np.array([number_of(cell) for cell in cells], np.float64)
+        return np.array([_finite(cell, row, task.target) for row, cell in enumerate(cells)], np.float64)
     codes = {name: code for code, name in enumerate(task.classes)}
     found = [category_of(cell) for cell in cells]
     if strange := sorted({str(name) for name in found if name not in codes}):
@@ -70,6 +74,19 @@ def targets(frame: Any, task: Task) -> NDArray[Any]:
             f"it knows {', '.join(map(repr, task.classes[:10]))}"
         )
     return np.array([codes[str(name)] for name in found], np.int64)
+
+
+def _finite(cell: object, row: int, name: str) -> float:
+    try:
+        value = number_of(cell)
+    except NotThisKind:
+        value = math.nan
+    if not math.isfinite(value):
+        raise RowsRefused(
+            f"row {row} (from 0) of the target {name!r} holds {cell!r}, which is not a finite number; correct it, or "
+            "leave the row out"
+        )
+    return value
 
 
 def sample(frame: Any, names: Sequence[str], most: int) -> list[Mapping[str, object]]:

@@ -110,8 +110,8 @@ def test_levers_wait_until_every_start_has_ended(search):
 
 
 def test_the_search_ends_when_no_move_is_expected_to_improve(search):
-    names = play(search, 150)
-    assert 5 < len(names) < 150
+    names = play(search, 500)
+    assert 5 < len(names) < 500
 
 
 def test_a_move_that_is_not_affordable_is_passed_over(search):

@@ -113,7 +113,7 @@ def _refusals(folder: Path) -> Iterator[None]:
             errno.EROFS: "give a folder that can be written",
             errno.EACCES: "give a folder that can be written",
         }.get(problem.errno or 0, "run again once that is mended")
-        raise RunUnwritable(f"cannot write {folder}: {problem.strerror}; {way_out}") from None
+        raise RunUnwritable(f"cannot write {folder}: {problem.strerror}; {way_out}") from problem
 
 
 def _fill(aside: Path, files: Mapping[str, bytes]) -> None:

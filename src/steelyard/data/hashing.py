@@ -72,12 +72,13 @@ def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
         archives: dict[str, zipfile.ZipFile] = {}
         for cell in cells:
             try:
-                yield cell if cell is None or isinstance(cell, bytes) else _read(cell, archives, stack)
+                yield cell if cell is None or isinstance(cell, bytes) else read_image(cell, archives, stack)
             except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as problem:
                 raise DataUnreadable(f"image {cell} cannot be read ({problem}); replace it or drop its row") from None
 
 
-def _read(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
+def read_image(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
+    """Return the bytes of a file or archive member; an archive stays open in ``archives`` until ``stack`` closes it."""
     path, inside, member = cell.partition("::")
     if not inside:
         return Path(cell).read_bytes()

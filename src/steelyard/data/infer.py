@@ -13,7 +13,7 @@ from steelyard.data.coerce import is_missing
 from steelyard.data.dataset import Finding, Severity
 from steelyard.data.fast import as_list, categories, measured, texts
 from steelyard.data.kinds import Found, is_spaced, kind_of
-from steelyard.data.pictures import resolve
+from steelyard.data.pictures import judge, resolve
 from steelyard.data.readers.images import SIDES
 from steelyard.data.roles import Roles
 from steelyard.data.table import Cells, Table
@@ -25,11 +25,15 @@ _GIVEN = "given in the spec"
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """One column with its typed values (``None`` for ids and constants) and what was found in it."""
+    """One column with its typed values (``None`` for ids and constants) and what was found in it.
+
+    ``unusable`` marks the rows that cannot be used for what their cell holds.
+    """
 
     column: Column
     values: NDArray[Any] | None
     findings: tuple[Finding, ...] = ()
+    unusable: NDArray[np.bool_] | None = None
 
 
 def typed_columns(spec: Spec, table: Table, roles: Roles) -> list[Typed]:
@@ -168,9 +172,12 @@ def _text(name: str, cells: Cells, found: Found) -> Typed:
 def _image(name: str, cells: Cells, found: Found, table: Table) -> Typed:
     values, findings = resolve(name, as_list(cells), table)
     absent = sum(cell is None for cell in values)
+    unusable = None
+    if absent < len(values) and not findings:
+        unusable, findings = judge(name, values)
     distinct = len(set(values) - {None})
     column = Column(name=name, kind=Kind.IMAGE, missing=absent / len(values), distinct=distinct, why=found.why)
-    return Typed(column, values, tuple(findings))
+    return Typed(column, values, tuple(findings), unusable)
 
 
 def _named(name: str, cells: Cells, found: Found) -> Typed:

@@ -85,8 +85,9 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     """
     table = source.read(spec, base)
     roles = roles_of(spec, tuple(table.columns))
-    target = code_target(spec, table.columns[spec.target])
     typed = typed_columns(spec, table, roles)
+    unusable = [t.unusable for t in typed if t.unusable is not None]
+    target = code_target(spec, table.columns[spec.target], ~np.any(unusable, axis=0) if unusable else None)
     schema = schema_of(typed)
     findings = [*target.findings, *(finding for t in typed for finding in t.findings)]
     findings += checks.of_schema(schema, spec)

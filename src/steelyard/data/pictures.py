@@ -1,11 +1,13 @@
-"""Image columns: whole paths or bytes, and files that are not there."""
+"""Image columns: whole paths or bytes, files that are not there, and files that hold no image."""
 
 from __future__ import annotations
 
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from numpy.typing import NDArray
 
 from steelyard.data.coerce import image_of, objects
 from steelyard.data.dataset import Finding, Severity
-from steelyard.data.hashing import contents
+from steelyard.data.hashing import contents, read_image
 from steelyard.data.table import Table
 from steelyard.errors import need
+
+MOST_UNREADABLE = 0.05
+"""Share of images that may be unreadable for a run to go on without their rows."""
 
 
 def resolve(name: str, cells: Sequence[Any], table: Table) -> tuple[NDArray[Any], list[Finding]]:
@@ -42,6 +47,58 @@ def resolve(name: str, cells: Sequence[Any], table: Table) -> tuple[NDArray[Any]
     if any(isinstance(cell, bytes) for cell in made) and any(isinstance(cell, str) for cell in made):
         made = list(contents(objects(made)))
     return objects(made), []
+
+
+def judge(name: str, cells: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, list[Finding]]:
+    """Decode every image once, before anything is trained on them.
+
+    Returns the rows to leave out (``None`` for none) and a finding that says so: a few unreadable images cost their
+    rows, more than :data:`MOST_UNREADABLE` of them stop the run.
+    """
+    bad = _unreadable(cells)
+    count = int(bad.sum())
+    if not count:
+        return None, []
+    few = count <= MOST_UNREADABLE * len(cells)
+    row = int(np.flatnonzero(bad)[0])
+    first = "empty" if cells[row] is None else "given as bytes" if isinstance(cells[row], bytes) else f"{cells[row]!r}"
+    end = (
+        "their rows are left out; replace the files to have them used"
+        if few
+        else f"replace them or take their rows out (up to {MOST_UNREADABLE:.0%} are left out without asking)"
+    )
+    sentence = (
+        f"{count:,} of {len(cells):,} images in column {name!r} cannot be read (no image, damaged or empty), the first "
+        f"is {first} in row {row} (from 0); {end}"
+    )
+    severity = Severity.WARN if few else Severity.STOP
+    numbers = {"images": float(count), "row": float(row)}
+    found = Finding(code="unreadable_images", severity=severity, column=name, sentence=sentence, numbers=numbers)
+    return bad if few else None, [found]
+
+
+def _unreadable(cells: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which cells no picture can be decoded from; JPEG is decoded small, which finds the same damage."""
+    images = need("PIL.Image", for_="images")
+    damage = (
+        images.DecompressionBombError,
+        *(OSError, ValueError, SyntaxError, EOFError, RuntimeError, KeyError),
+        *(zipfile.BadZipFile, zlib.error),
+    )
+    bad = np.array([cell is None for cell in cells], dtype=bool)
+    with ExitStack() as stack:
+        archives: dict[str, zipfile.ZipFile] = {}
+        for row in np.flatnonzero(~bad):
+            try:
+                cell = cells[row]
+                content = cell if isinstance(cell, bytes) else read_image(cell, archives, stack)
+                with images.open(io.BytesIO(content)) as picture:
+                    picture.draft("RGB", (32, 32))
+                    picture.load()
+                    bad[row] = picture.mode == "F"  # floating-point pixels have no agreed range
+            except damage:
+                bad[row] = True
+    return bad
 
 
 def _png(cell: Any) -> Any:

@@ -7,13 +7,14 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Floats, Ints, Kind, Schema, Split
+from steelyard.contracts import Floats, Ints, Kind, Schema, Split, Task
 from steelyard.data.coerce import objects
 from steelyard.data.dataset import Dataset, Finding, Part, Partition
 from steelyard.data.schema import schema_from_json, schema_to_json, task_from_json, task_to_json
@@ -131,6 +132,31 @@ def read(folder: Path) -> Dataset:
         groups=_array(frame, "group") if "group" in frame.columns else None,
         times=_array(frame, "time") if "time" in frame.columns else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a stored data set without its rows."""
+
+    schema: Schema
+    task: Task
+    findings: tuple[Finding, ...]
+
+
+def describe(folder: Path) -> Described:
+    """Read what was stored beside the rows; needs the core install alone.
+
+    Raises
+    ------
+    RunUnreadable
+        If the file is missing or damaged.
+    """
+    try:
+        about = json.loads((folder / JSON).read_bytes())
+        findings = tuple(Finding.from_json(finding) for finding in about["findings"])
+        return Described(schema_from_json(about["schema"]), task_from_json(about["task"]), findings)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise RunUnreadable(f"{folder / JSON} cannot be read ({problem}); run again") from None
 
 
 def _opened(folder: Path) -> tuple[dict[str, Any], bytes]:

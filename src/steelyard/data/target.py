@@ -41,7 +41,7 @@ class Target:
     findings: tuple[Finding, ...]
 
 
-def code_target(spec: Spec, cells: Cells) -> Target:
+def code_target(spec: Spec, cells: Cells, usable: NDArray[np.bool_] | None = None) -> Target:
     """Code the target of a spec.
 
     Parameters
@@ -50,6 +50,8 @@ def code_target(spec: Spec, cells: Cells) -> Target:
         Its ``target``, ``task`` and ``checks.missing_target``.
     cells
         The cells of the target column, one a row.
+    usable
+        The rows whose features can be used; all, where it is not given.
     """
     name = spec.target
     if labels := several_labels(cells):
@@ -60,13 +62,14 @@ def code_target(spec: Spec, cells: Cells) -> Target:
     missing = np.isnan(numbers) & ~bad if task == "regression" else np.array([n is None for n in names], dtype=bool)
     if missing.all():
         return _unusable(name, len(cells), "missing_target", f"no row has a value in the target {name!r}; fill it in")
-    made = _regression(name, cells, numbers, bad) if task == "regression" else _classes(name, names[~missing])
+    keep = ~missing if usable is None else ~missing & usable
+    made = _regression(name, cells, numbers, bad) if task == "regression" else _classes(name, names[keep])
     problem, classes, findings = made
     values = numbers if task == "regression" else _codes(names, classes)
     findings = [*_missing(spec, missing), *findings]
     if spec.task is None and not bad.any():
         findings += _guessed(name, numbers[~missing], task)
-    return Target(problem, classes, values, ~missing, tuple(findings))
+    return Target(problem, classes, values, keep, tuple(findings))
 
 
 def _guess(numbers: Floats, bad: NDArray[np.bool_], names: NDArray[Any]) -> Literal["classification", "regression"]:

@@ -129,11 +129,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
-        raise PricesInvalid(f"{path}: the prices cannot be read ({problem}); check `prices:` in the spec") from problem
+        why = "not UTF-8" if isinstance(problem, UnicodeDecodeError) else problem.strerror
+        raise PricesInvalid(f"{path}: the prices cannot be read ({why}); name a YAML file of prices") from problem
     except yaml.YAMLError as problem:
         raise PricesInvalid(f"{path}: the prices are not YAML ({problem})") from problem
     if not isinstance(rows, dict):
-        raise PricesInvalid(f"{path}: must map names to prices, for example `core_hour: 0.04 USD`; got {rows!r}")
+        shown = repr(rows) if len(repr(rows)) <= 60 else f"{repr(rows)[:60]} ..."
+        raise PricesInvalid(f"{path}: must map names to prices, for example `core_hour: 0.04 USD`; got {shown}")
     return {str(name): row for name, row in rows.items()}
 
 

@@ -19,7 +19,7 @@ from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
 from steelyard.registry import learners
-from steelyard.search.allowance import Allowance
+from steelyard.search.allowance import CLOSING, Allowance
 from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
 from steelyard.search.finish import choose, conclude_run
@@ -69,24 +69,26 @@ def conduct(
     Exit
         How it ended.
     """
-    with folder.locked(), contextlib.closing(EventLog(folder.events)) as log:
-        journal = Journal(log)
-        if journal.history.exit_code is not None and journal.history.verdict is not None:
-            return Exit(journal.history.exit_code)
-        base = base_of(journal.history, base)
-        session = Session(
-            spec=spec,
-            folder=folder,
-            base=base,
-            journal=journal,
-            watcher=watcher or Silent(),
-            begin=time.monotonic() if started is None else started,
-            prices=Prices.load(_beside(spec.prices, base)),
-            in_process=in_process,
-        )
-        session.open()
-        with session.executor() as executor:
-            return _to_the_end(session.loop(executor))
+    begin = time.monotonic() if started is None else started
+    with folder.locked():
+        try:
+            with contextlib.closing(EventLog(folder.events)) as log:
+                journal = Journal(log)
+                base = base_of(journal.history, base)
+                session = Session(
+                    spec=spec,
+                    folder=folder,
+                    base=base,
+                    journal=journal,
+                    watcher=watcher or Silent(),
+                    begin=begin,
+                    prices=Prices.load(_beside(spec.prices, base)),
+                    in_process=in_process,
+                )
+                return session.conduct()
+        except BaseException:
+            folder.clear()
+            raise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,16 +110,27 @@ class Session:
         """Threads of one trial; in a process that is not ours alone, one."""
         return self.spec.threads or (1 if self.in_process else max(1, cores() // self.spec.workers))
 
+    def conduct(self) -> Exit:
+        """Go on to the end, or return how the run ended where it did; leave nothing half-written."""
+        history = self.journal.history
+        if self.journal.events and self.spec.to_yaml() != self.folder.asked():
+            raise RunUnreadable(
+                f"the spec is not the one that {self.folder.path} was begun with; start a new run for it with --out"
+            )
+        if history.exit_code is not None and history.verdict is not None:
+            return Exit(history.exit_code)
+        self.open()
+        try:
+            with self.executor() as executor:
+                return _to_the_end(self.loop(executor))
+        finally:  # by now whoever was killed at work is gone
+            Store(self.folder.path).sweep()
+
     def open(self) -> None:
-        """Write what is asked, or make sure that it is still the same; refuse a budget of nothing."""
+        """Write what is asked; refuse a budget of nothing, or of too little to begin."""
         refuse_empty_budget(self.spec)
         check_currencies(self.spec, self.prices)
         if self.journal.events:
-            written = self.folder.spec.read_text(encoding="utf-8")
-            if self.spec.to_yaml() != written:
-                raise RunUnreadable(
-                    f"the spec is not the one that {self.folder.path} was begun with; start a new run for it with --out"
-                )
             Store(self.folder.path).sweep()
             self.journal.write("resumed", {})
         else:
@@ -129,6 +142,17 @@ class Session:
         self.spec, note = with_default_budget(self.spec)
         if note:
             self.journal.note(note)
+        if not self.journal.history.trials:
+            self._refuse_too_little()
+
+    def _refuse_too_little(self) -> None:
+        """Refuse a budget of time or money that ends before the first trial could begin."""
+        least = self._allowance(parts=1, growth=1.0, before=read_clock(self.folder))
+        if least.job_seconds((), None) <= 0:
+            raise NothingMeasured(
+                f"Nothing was measured: the budget is {least.limit():.3g} s of this machine, and starting and closing "
+                f"a run take {least.elapsed() + CLOSING:.2g} s. Raise `budget.minutes` (or money)."
+            )
 
     @contextlib.contextmanager
     def executor(self) -> Iterator[Executor]:
@@ -181,7 +205,10 @@ class Session:
         self.watcher.phase("reading the data")
         dataset = self.data()
         self.watcher.data(dataset)
-        allowance = self._allowance(dataset, before)
+        partition = dataset.partition
+        fitted = sum(len(p.fit) for p in partition.parts) / len(partition.parts)
+        growth = len(partition.development) / max(1.0, fitted)
+        allowance = self._allowance(parts=len(partition.parts), growth=growth, before=before)
         self.journal.price_by(allowance)
         search, refused = search_of(self.spec, dataset, self.threads)
         for sentence in refused:
@@ -202,17 +229,15 @@ class Session:
             threads=self.threads,
         )
 
-    def _allowance(self, dataset: Dataset, before: float) -> Allowance:
-        parts = dataset.partition.parts
-        fitted = sum(len(p.fit) for p in parts) / len(parts)
+    def _allowance(self, *, parts: int, growth: float, before: float) -> Allowance:
         return Allowance(
             budget=self.spec.budget,
             prices=self.prices,
             start=self.begin,
             before=before,
             cores=self.threads * self.spec.workers,
-            parts=len(parts),
-            growth=len(dataset.partition.development) / max(1.0, fitted),
+            parts=parts,
+            growth=growth,
         )
 
 
@@ -222,6 +247,8 @@ def _to_the_end(loop: Loop) -> Exit:
     try:
         decision = choose(loop)
     except NothingMeasured:
+        if loop.journal.interrupted:
+            raise KeyboardInterrupt from None
         loop.journal.write("finished", {"ending": why, "exit_code": int(Exit.NOTHING_MEASURED)})
         raise
     loop.journal.write("decided", {"decision": decision.to_json()})

@@ -131,6 +131,6 @@ class EventLog:
 
 def _unwritable(path: Path, problem: OSError) -> str:
     return (
-        f"cannot write {path}: {problem.strerror or problem}; free some space or name another folder with --out, "
-        "then go on with `steelyard run --resume`"
+        f"cannot write {path}: {problem.strerror or problem}; free some space, then go on with "
+        "`steelyard run --resume`, or start a new run elsewhere with --out"
     )

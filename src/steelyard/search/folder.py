@@ -6,11 +6,15 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from steelyard.errors import RunLocked, RunUnreadable, RunUnwritable
+
+RUNS = "runs"
+"""Where runs lie that were given no folder."""
 
 
 class RunFolder:
@@ -18,11 +22,14 @@ class RunFolder:
 
     ``spec.yaml`` and ``data.json`` say what was asked and of what data; ``events.jsonl`` is the only source of
     truth; ``bundles/`` holds what trials left, by recipe digest; the reports are views that can be made again.
+    ``fresh`` tells that this process made it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path.resolve()
+        self.fresh = fresh
         self.spec = self.path / "spec.yaml"
+        self.data = self.path / "data.json"
         self.events = self.path / "events.jsonl"
         self.bundles = self.path / "bundles"
         self.page = self.path / "report.html"
@@ -41,7 +48,7 @@ class RunFolder:
             If the folder holds something already, or cannot be made.
         """
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = out if out is not None else _free(Path("runs") / f"{_plain(name)}-{stamp}")
+        path = out if out is not None else _free(Path(RUNS) / f"{_plain(name)}-{stamp}")
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
@@ -53,7 +60,7 @@ class RunFolder:
             raise RunUnwritable(
                 f"cannot make the run folder {path}: {problem.strerror or problem}; name a writable one with --out"
             ) from problem
-        return cls(path)
+        return cls(path, fresh=True)
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
@@ -68,6 +75,33 @@ class RunFolder:
         if not folder.events.is_file():
             raise RunUnreadable(f"{path} is not a run folder (it has no events.jsonl); name one that a run printed")
         return folder
+
+    def asked(self) -> str:
+        """Return the YAML of the spec that the run was begun with.
+
+        Raises
+        ------
+        RunUnreadable
+            If it is gone or not text.
+        """
+        try:
+            return self.spec.read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise RunUnreadable(
+                f"{self.spec} is missing or damaged; put the spec of the run back, or start a new run"
+            ) from problem
+
+    def clear(self) -> None:
+        """Remove a fresh run that ended before its data was read: there is nothing in it to go on with.
+
+        The caller holds the lock, so that it is nobody else's.
+        """
+        if not self.fresh or self.data.exists():
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.parent.name == RUNS:
+            with contextlib.suppress(OSError):  # other runs lie in it
+                self.path.parent.rmdir()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,7 +134,10 @@ class RunFolder:
             os.close(handle)
 
 
-def write_atomically(path: Path, text: str) -> None:
+WAY_OUT = "free some space or make it writable, then `steelyard run --resume`"
+
+
+def write_atomically(path: Path, text: str, *, way_out: str = WAY_OUT) -> None:
     """Write a file so that it is whole or absent, whatever happens.
 
     Raises
@@ -118,9 +155,7 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as problem:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-        raise RunUnwritable(
-            f"cannot write {path}: {problem.strerror or problem}; free some space, then `steelyard run --resume`"
-        ) from problem
+        raise RunUnwritable(f"cannot write {path}: {problem.strerror or problem}; {way_out}") from problem
 
 
 def _plain(name: str) -> str:

@@ -102,10 +102,7 @@ class LocalPool:
             _kill(worker.child)
             worker.process.kill()
             worker.process.wait()
-            for pipe in (worker.process.stdin, worker.process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
+            _hang_up(worker.process)
         self._workers.clear()
         self._selector.close()
 
@@ -171,6 +168,7 @@ class LocalPool:
         self._workers.remove(worker)
         _kill(worker.child)
         code = worker.process.wait()
+        _hang_up(worker.process)
         if worker.job is not None:
             news.finished.append(self._finish(worker, code))
         if not self._closed:
@@ -212,6 +210,13 @@ def _kill(child: int | None) -> None:
     if child is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _resident(pid: int) -> int:

@@ -29,10 +29,10 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
     history = History.of(events)
     if history.data is None:
         raise RunUnreadable(f"{folder.path} ended before its data was read; start a new run, or `run --resume` it")
-    spec = spec or parse(folder.spec.read_text(encoding="utf-8"), source=str(folder.spec))
+    spec = spec or parse(folder.asked(), source=str(folder.spec))
     start = base_of(history, base)
     prices = Prices.load(spec.prices if start is None or spec.prices is None else start / spec.prices)
-    dataset = store.read(folder.path)
+    known = store.describe(folder.path)
     entries = tuple(entries_of(history, prices))
     money = sum((e.amount for e in entries), start=Money(prices.core_hour.amount.amount * 0, prices.currency))
     return RunRecord(
@@ -40,15 +40,15 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
         folder=folder.path,
         created=str(history.facts["created"]),
         spec=spec,
-        schema=dataset.schema,
-        task=dataset.task,
-        fingerprint=dataset.fingerprint,
+        schema=known.schema,
+        task=known.task,
+        fingerprint=str(history.data["fingerprint"]),
         row_counts=dict(history.data["row_counts"]),
         protocol=str(history.data["protocol"]),
         prices=prices,
         ending=history.ending or "The run has not ended; go on with `steelyard run --resume`.",
         spent=Spent(seconds=Seconds(history.elapsed), money=money),
-        findings=tuple(f.to_json() for f in dataset.findings),
+        findings=tuple(f.to_json() for f in known.findings),
         trials=tuple(t for _, t in sorted(history.trials.items())),
         entries=entries,
         decision=history.decision,
@@ -57,6 +57,12 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
         test_reads=history.test_reads,
         machine=dict(history.facts["machine"]),
     )
+
+
+def shipped(folder: RunFolder) -> Path | None:
+    """Return the bundle that a run ships, once there is one; reads the events alone."""
+    verdict = History.of(read_events(folder.events)[0]).verdict
+    return None if verdict is None else folder.bundles / verdict.bundle
 
 
 def entries_of(history: History, prices: Prices) -> Iterable[Entry]:

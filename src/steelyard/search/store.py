@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -16,7 +18,7 @@ import numpy as np
 
 from steelyard.contracts import Answer, Ending, Rule
 from steelyard.data import Dataset, store
-from steelyard.errors import RunUnwritable
+from steelyard.errors import RunUnreadable, RunUnwritable
 from steelyard.recipe import Recipe, digest, from_json, to_json
 from steelyard.search.codec import figures_from_json, figures_to_json
 from steelyard.units import Estimate
@@ -93,12 +95,19 @@ class Store:
     def outcome(self, recipe: Recipe) -> Outcome | None:
         """Return what a finished recipe left, or ``None``."""
         file = self.place(recipe) / "outcome.json"
-        return outcome_from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+        try:
+            return outcome_from_json(json.loads(file.read_bytes())) if file.exists() else None
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise _damaged(file) from problem
 
     def answers(self, recipe: Recipe) -> Answer:
         """Return a finished recipe's answers on the scored rows (``partition.scored``, in that order)."""
-        with np.load(self.place(recipe) / "answers.npz", allow_pickle=False) as kept:
-            return Answer(kept["scores"], kept["decided"])
+        file = self.place(recipe) / "answers.npz"
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                return Answer(kept["scores"], kept["decided"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
+            raise _damaged(file) from problem
 
     @contextlib.contextmanager
     def aside(self, recipe: Recipe) -> Iterator[Path]:
@@ -108,10 +117,11 @@ class Store:
         try:
             folder.mkdir(parents=True)
             yield folder
-        except OSError as problem:
+        except (OSError, RunUnwritable) as problem:
+            refusal = problem.__cause__ if isinstance(problem, RunUnwritable) else problem
             raise RunUnwritable(
-                f"cannot write {self.bundles}: {problem.strerror or problem}; free some space, "
-                "then go on with `steelyard run --resume`"
+                f"cannot write {self.bundles}: {getattr(refusal, 'strerror', None) or problem}; free some space, "
+                f"then go on with `steelyard run --resume {self.path}`"
             ) from problem
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -134,6 +144,10 @@ class Store:
         """Remove what processes that were killed left half-written. The caller holds the run's lock."""
         for left in self.bundles.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _damaged(file: Path) -> RunUnreadable:
+    return RunUnreadable(f"{file} is missing or damaged; restore it from a copy, or start a new run")
 
 
 def sync_folder(folder: Path) -> None:

@@ -28,6 +28,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Serve jobs until standard input ends."""
+    _die_with_parent()  # nobody writes a run after the process that holds its lock
     os.setsid()  # Ctrl-C is for the process that decides, not for its workers
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # libraries print; the protocol must not see it
@@ -74,13 +75,14 @@ def _child(order: dict[str, Any], out: IO[str]) -> None:
         _say(out, job=order["number"], problem=str(problem), exit_code=int(problem.exit_code))
         code = 0
     finally:
-        out.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # whoever listened is gone, or the disk of the log is full
+            out.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to end this process when its worker dies (Linux; elsewhere a pipe error ends it)."""
+    """Ask the kernel to end this process when its parent dies (Linux; elsewhere a pipe error ends it)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
