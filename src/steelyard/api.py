@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -47,14 +48,13 @@ class Run:
 
     folder: Path
     spec: Spec | None = None
-    base: Path | None = None
     _record: RunRecord | None = field(default=None, repr=False)
 
     @property
     def record(self) -> RunRecord:
         """Everything the run's events tell."""
         if self._record is None:
-            self._record = recount(RunFolder.existing(self.folder), spec=self.spec, base=self.base)
+            self._record = recount(RunFolder.existing(self.folder), spec=self.spec)
         return self._record
 
     @property
@@ -147,7 +147,7 @@ def run(
     else:
         folder = RunFolder.create(given.name or name_of(given), None if out is None else Path(out))
     conduct(given, folder=folder, base=base, watcher=watcher, in_process=in_process, started=begin)
-    finished = Run(folder.path, spec=given, base=base)
+    finished = Run(folder.path, spec=given)
     finished.write_views()
     return finished
 
@@ -253,7 +253,8 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
         aside.replace(path)
     except OSError as problem:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         why = problem.strerror or problem
         raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
 

@@ -235,7 +235,10 @@ class Artefact:
 
 
 class Fitted(Protocol):
-    """A trained model, still in its framework."""
+    """A trained model, still in its framework.
+
+    One whose training the deadline cut short has an attribute ``stopped`` that is true.
+    """
 
     rounds: int | None
     """How many rounds it took; a refit repeats that number. ``None`` where there are no rounds."""
@@ -471,11 +474,11 @@ class Errand(StrEnum):
     TRIAL = "trial"
     """Train, score, keep."""
     WEIGH = "weigh"
-    """Time a finished bundle; runs while nothing else does."""
-    FINAL = "final"
-    """Refit on everything but the test rows, weigh, and read the test rows once."""
+    """Time the bundle that the job names; runs while nothing else does."""
+    REFIT = "refit"
+    """Train once more on everything but the test rows, with the rounds fixed."""
     TEST = "test"
-    """Weigh the bundle as it was measured, and read the test rows once."""
+    """Score the test rows with the bundle that ships."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,6 +495,8 @@ class Job:
     """Time the job may take from its start; infinite where there is no deadline."""
     threads: int = 1
     serving_threads: int = 1
+    bundle: str = ""
+    """Which bundle to weigh or to test, relative to the store's bundles."""
     rounds: tuple[int, ...] = ()
     """For a refit: the rounds of each training under the recipe, left to right; 0 where there are none."""
     hurdles: Mapping[int, float] = field(default_factory=dict)

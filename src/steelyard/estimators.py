@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,10 +52,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             Class labels or values.
         """
         names, columns = self._columns(X, y, reset=True)
-        frame = dict(zip(names, columns, strict=True)) | {TARGET: self._target(np.asarray(y))}
+        target = _free(TARGET, names)
+        frame = dict(zip(names, columns, strict=True)) | {target: self._target(np.asarray(y))}
         spec = Spec(
             data=frame,
-            target=TARGET,
+            target=target,
             task=self._task,
             quality=Quality(metric=self.metric),
             budget=Budget(trials=self.trials, minutes=self.minutes),
@@ -62,7 +64,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             seed=self.random_state,
         )
         place = Path(self.folder) if self.folder is not None else Path(tempfile.mkdtemp(prefix="steelyard-")) / "run"
-        self.run_: Run = run(spec, out=place, in_process=True)
+        self.run_: Run = run(spec, out=place, in_process=self.minutes is None)
         self.bundle_: Bundle = self.run_.bundle
         return self
 
@@ -88,6 +90,13 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         return dict(zip(names, columns, strict=True))
 
 
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return a name that is not taken: itself, or with as many underscores as it needs."""
+    while name in taken:
+        name += "_"
+    return name
+
+
 class SteelyardClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # scikit-learn ships no types
     """A classifier that is chosen by what it costs and returns.
 
@@ -98,7 +107,7 @@ class SteelyardClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # 
     trials : int, optional
         Recipes that may be tried.
     minutes : float, optional
-        Wall-clock time of ``fit``.
+        Wall-clock time of ``fit``. With it trials run in processes of their own, which can be stopped in time.
     learners : tuple of str, optional
         Only these learners.
     folder : path, optional

@@ -90,7 +90,10 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+SAID_ALIKE = {"a header alone", "a long line", "a target that is no number"}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in SAID_ALIKE else c for c in BAD])
 def test_bad_data_is_one_message_and_leaves_no_run(cli, tmp_path, case):
     data, code, *words = BAD[case]
     (tmp_path / "data.csv").write_bytes(data(cli.rows()))
@@ -137,15 +140,21 @@ def pictures(cli, folder, count, bad):
 
 def test_a_few_unreadable_images_are_left_out_and_that_is_said(cli, tmp_path):
     spec = pictures(cli, tmp_path, 60, {4, 6})
-    ended = cli.call("run", spec, "--json", "--out", "run", cwd=tmp_path)
+    ended = cli.call("check", spec, "--json", cwd=tmp_path)
     assert ended.code == 0, ended.err
-    report = json.loads(ended.out)
-    found = next(f for f in report["checks"] if f["code"] == "unreadable_images")
+    found = next(f for f in json.loads(ended.out)["checks"] if f["code"] == "unreadable_images")
     assert found["severity"] == "warn"
     assert found["sentence"].startswith("2 of 60 images in column 'image' cannot be read")
     assert "cat/04.png' in row 2 (from 0); their rows are left out" in found["sentence"]
-    facts = (tmp_path / "run" / "events.jsonl").read_text()
-    assert '"row_counts":{"all":58,' in facts
+
+
+@pytest.mark.slow
+def test_a_run_trains_without_the_rows_of_unreadable_images(cli, tmp_path):
+    spec = pictures(cli, tmp_path, 60, {4, 6})
+    ended = cli.call("run", spec, "--json", "--out", "run", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert "unreadable_images" in {f["code"] for f in json.loads(ended.out)["checks"]}
+    assert '"row_counts":{"all":58,' in (tmp_path / "run" / "events.jsonl").read_text()
 
 
 def test_many_unreadable_images_stop_the_run(cli, tmp_path):
@@ -156,14 +165,27 @@ def test_many_unreadable_images_stop_the_run(cli, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_goes_on_past_odd_columns_and_says_what_it_did_with_them(cli, tmp_path):
+@pytest.fixture
+def odd(cli, tmp_path):
+    """A spec of data with infinite numbers, an empty column, and a text column of empty strings."""
     head = ("a", "b", "colour", "nothing", "note", "bought")
     rows = [["inf" if i % 20 == 3 else r[0], r[1], r[2], "", "  ", r[3]] for i, r in enumerate(cli.rows())]
     cli.write_csv(tmp_path / "data.csv", rows, head)
-    spec = cli.write_spec(tmp_path, "data.csv", more="columns: {text: [note]}\nbudget: {trials: 2}")
-    ended = cli.call("run", spec, "--json", "--out", "run", cwd=tmp_path)
+    return cli.write_spec(tmp_path, "data.csv", more="columns: {text: [note]}\nbudget: {trials: 2}")
+
+
+def sees_odd_columns(ended):
     assert ended.code == 0, ended.err
     said = {(f["code"], f["column"]): f["sentence"] for f in json.loads(ended.out)["checks"]}
     assert "has 8 infinite numbers, the first in row 3" in said["infinite", "a"]
     assert "has no value in any row and is left out" in said["empty_column", "nothing"]
     assert "has no value in any row and is left out" in said["empty_column", "note"]
+
+
+def test_odd_columns_stop_nothing_and_what_is_done_with_them_is_said(cli, odd, tmp_path):
+    sees_odd_columns(cli.call("check", odd, "--json", cwd=tmp_path))
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_past_odd_columns(cli, odd, tmp_path):
+    sees_odd_columns(cli.call("run", odd, "--json", "--out", "run", cwd=tmp_path))

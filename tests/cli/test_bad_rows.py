@@ -89,7 +89,7 @@ def test_labels_that_cannot_be_scored_are_refused(cli, finished, tmp_path):
 
 def test_prices_that_are_not_there_are_refused_before_anything_is_measured(cli, finished, tmp_path):
     ended = cli.call("evaluate", finished / "run", finished / "good.csv", "--prices", "none.yaml", cwd=tmp_path)
-    ended.refused(10, "none.yaml: the prices cannot be read", "name a YAML file of prices")
+    ended.refused(10, "none.yaml: the prices cannot be read", "check `prices:` in the spec, or --prices")
 
 
 def test_a_truncated_bundle_is_refused(cli, finished, bundle, tmp_path):

@@ -29,7 +29,9 @@ def left(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
-@pytest.mark.parametrize("case", SPECS)
+@pytest.mark.parametrize(
+    "case", ["no YAML", *(pytest.param(c, marks=pytest.mark.slow) for c in list(SPECS)[1:3]), *list(SPECS)[3:]]
+)
 def test_a_spec_that_makes_no_sense_is_refused_with_its_line(cli, folder, case):
     text, *words = SPECS[case]
     (folder / "spec.yaml").write_text(text)
@@ -53,14 +55,21 @@ def test_a_spec_in_another_encoding_or_not_there_is_refused(cli, folder):
     )
 
 
-@pytest.mark.parametrize(("name", "nothing"), [("minutes", "0"), ("money", "0 USD"), ("trials", "0")])
+@pytest.mark.parametrize(
+    ("name", "nothing"),
+    [
+        ("minutes", "0"),
+        pytest.param("money", "0 USD", marks=pytest.mark.slow),
+        pytest.param("trials", "0", marks=pytest.mark.slow),
+    ],
+)
 def test_a_budget_of_zero_is_zero(cli, folder, name, nothing):
     spec = cli.write_spec(folder, "good.csv", more=f"budget: {{{name}: {nothing}}}")
     cli.call("run", spec, cwd=folder).refused(NOTHING, f"`budget.{name}` is 0, so nothing can be tried; raise it")
     assert left(folder) == ["good.csv", "spec.yaml"]
 
 
-@pytest.mark.parametrize("budget", ["minutes: 0.02", "money: 0.000001 USD"])
+@pytest.mark.parametrize("budget", ["minutes: 0.02", pytest.param("money: 0.000001 USD", marks=pytest.mark.slow)])
 def test_a_budget_too_small_for_even_the_constant_model_is_refused_before_the_start(cli, folder, budget):
     spec = cli.write_spec(folder, "good.csv", more=f"budget: {{{budget}}}")
     cli.call("run", spec, cwd=folder).refused(NOTHING, "Nothing was measured: the budget is", "Raise `budget.minutes`")

@@ -71,7 +71,7 @@ def test_ctrl_c_leaves_no_process_behind(cli, stopped):
     cli.wait_until(lambda: not any(map(cli.is_alive, stopped.workers)))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_before_the_data_is_read_leaves_nothing(cli, folder, how):
     with cli.begun("run", "spec.yaml", "--out", "run", cwd=folder) as process:
         cli.wait_until((folder / "run" / "events.jsonl").exists, process)
@@ -80,6 +80,7 @@ def test_ctrl_c_before_the_data_is_read_leaves_nothing(cli, folder, how):
     assert not (folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_takes_its_workers_with_it_and_goes_on(cli, folder):
     with cli.begun("run", "spec.yaml", "--out", "run", cwd=folder) as process:
         cli.wait_until(lambda: '"kind":"started"' in events(folder / "run"), process)
@@ -116,6 +117,7 @@ def test_a_disk_that_fills_up_in_the_search_loses_nothing(cli, folder):
     assert [trial["number"] for trial in json.loads(resumed.out)["trials"]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_full_disk_met_by_a_worker_stops_the_run_with_the_way_out(cli, folder, mounted):
     place = mounted("size=60k")
     ended = cli.call("run", "spec.yaml", "--out", place / "run", cwd=folder)

@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from steelyard.bundle.cells import RowReader
 from steelyard.contracts import Column, Kind, Schema
 from steelyard.data import extras, row_to_columns, to_columns
 from steelyard.data.coerce import BLANKS, NotThisKind, category_of, number_of, text_of, time_of
@@ -184,3 +185,34 @@ def test_truth_values_and_whole_floats_have_one_name_each():
     assert {category_of(c) for c in (3, 3.0, "3", "3.0", np.float32(3), np.int64(3))} == {"3"}
     assert category_of(-0.0) == category_of("-0.0") == "0"
     assert category_of(math.nan) is None
+
+
+def test_a_row_of_a_list_that_lacks_a_column_is_refused_as_a_single_one_is():
+    whole = {"age": 1, "city": "a", "note": "", "when": 0}
+    short = {name: cell for name, cell in whole.items() if name != "city"}
+    with pytest.raises(RowsRefused, match=r"row 2 \(from 0\) lacks column 'city'; give every column"):
+        to_columns([whole, {**whole, "more": 1}, short], SCHEMA)
+    assert to_columns([whole, {**whole, "city": None}], SCHEMA)["city"].tolist() == ["a", None]
+
+
+def test_a_truth_value_is_the_same_category_in_every_frame():
+    schema = Schema((Column(name="city", kind=Kind.CATEGORY),))
+    values = [True, False, None]
+    several = [
+        {"city": values},
+        {"city": ["True", "FALSE", ""]},
+        {"city": ["true", "false", None]},
+        {"city": [np.True_, np.False_, None]},
+        [{"city": value} for value in values],
+        pd.DataFrame({"city": values}),
+        pd.DataFrame({"city": pd.array(values, dtype="boolean")}),
+        pl.DataFrame({"city": values}),
+    ]
+    for frame in several:
+        assert to_columns(frame, schema)["city"].tolist() == ["true", "false", None]
+    whole = [np.array([True, False]), pd.Series([True, False]), pl.Series([True, False]), np.array(["True", "false"])]
+    for cells in whole:
+        assert to_columns({"city": cells}, schema)["city"].tolist() == ["true", "false"]
+        assert categories(tidy(list(cells))).tolist() == ["true", "false"]
+    for cell in (True, np.True_, "true", "True"):
+        assert RowReader(schema)({"city": cell}) == {"city": "true"}

@@ -116,8 +116,28 @@ def test_a_damaged_member_of_an_archive_is_named(tmp_path, spec):
     path = packed(tmp_path / "a.zip", images())
     content = path.read_bytes()
     path.write_bytes(content.replace(png(3), png(3)[:-20] + b"x" * 20))
-    with pytest.raises(DataUnreadable, match=r"image .*a.zip::dog/3.png cannot be read \(Bad CRC.*replace it"):
-        load(spec(str(path)))
+    data = load(spec(str(path)))
+    assert len(data.rows) == 23
+    (found,) = [f for f in data.findings if f.code == "unreadable_images"]
+    assert found.sentence.startswith("1 of 24 images in column 'image' cannot be read")
+    assert "a.zip::dog/3.png' in row" in found.sentence
+    assert found.sentence.endswith("their rows are left out; replace the files to have them used")
+
+
+def test_more_than_a_few_unreadable_images_stop_a_run(tmp_path, spec):
+    files = {
+        name: content[:-40] if name in ("cat/2.png", "dog/3.png") else content for name, content in images().items()
+    }
+    with pytest.raises(DataUnfit, match=r"2 of 24 images .*'.*/cat/2.png' in row .*take their rows out"):
+        load(spec(str(folder(tmp_path / "classes", files))))
+
+
+def test_an_empty_image_cell_counts_as_unreadable_and_a_class_may_go_with_it(spec):
+    files = [*images(40).values(), None]
+    data = load(spec({"photo": files, "y": [*["cat", "dog"] * 20, "bird"]}, columns={"image": ["photo"]}))
+    assert len(data.rows) == 40
+    assert data.task.classes == ("cat", "dog")
+    assert data.rows.rows.tolist() == list(range(40))
 
 
 @pytest.mark.parametrize("names", [("images", "labels"), ("x", "y")])

@@ -6,7 +6,7 @@ import pytest
 from steelyard.contracts import Kind
 from steelyard.data import inspect, load
 from steelyard.data.hashing import hash_numbers
-from steelyard.errors import DataUnfit
+from steelyard.errors import DataUnfit, SpecInvalid
 
 
 def big(rows, classes=2, seed=0):
@@ -199,4 +199,26 @@ def test_a_given_column_decides_and_calibration_is_cut_from_training(spec, table
 )
 def test_a_given_column_that_is_not_a_split_is_refused(spec, table, side, said):
     with pytest.raises(DataUnfit, match=said):
+        load(spec(table(side=side), split={"column": "side"}))
+
+
+@pytest.mark.parametrize("rows", [30, 2000])
+def test_folds_beside_validation_rows_of_a_column_are_refused_however_many_rows_there_are(spec, table, rows):
+    side = ["train", "train", "validation", "test"] * rows
+    with pytest.raises(SpecInvalid, match=r"split.folds: 5 folds .* column 'side' already says .*; drop split.folds"):
+        load(spec(table(4 * rows, side=side), split={"column": "side", "folds": 5}))
+    one = load(spec(table(4 * rows, side=side), split={"column": "side", "folds": 0})).partition
+    assert one.protocol == "holdout"
+
+
+def test_folds_are_made_of_the_training_rows_of_a_column_without_validation_rows(spec, table):
+    side = ["train", "train", "train", "test"] * 30
+    p = load(spec(table(side=side), split={"column": "side", "folds": 3})).partition
+    assert p.protocol == "3-fold"
+    assert p.test.tolist() == list(range(3, 120, 4))
+
+
+def test_calibration_rows_of_a_column_are_never_trained_on_for_want_of_validation_rows(spec, table):
+    side = ["train", "train", "calibration", "test"] * 30
+    with pytest.raises(DataUnfit, match="'side' has rows that say calibration but none that says validation; write"):
         load(spec(table(side=side), split={"column": "side"}))

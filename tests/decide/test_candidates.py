@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from steelyard.contracts import Ending, Trial, Weight
+from steelyard.contracts import Column, Ending, Kind, Schema, Trial, Weight
 from steelyard.decide import candidate, check_currencies, frontier
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
 from steelyard.recipe import Train
-from steelyard.spec import Budget, Serving, Value
+from steelyard.spec import Budget, ColumnsPart, Serving, SplitPart, Value
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Money
 
@@ -105,3 +105,43 @@ def test_the_frontier_of_an_error_prefers_the_lower(bench):
 def test_the_frontier_is_sorted_by_quality_best_first(bench):
     crowd = [bench.candidate(k, 0.5 + k / 10, ms=1.0 + k, cost=1.0 + k, size=k + 1) for k in range(4)]
     assert [c.number for c in frontier(crowd, metric("roc_auc"))] == [3, 2, 1, 0]
+
+
+PRICED = ColumnsPart(price={"income": "0.02 USD", "visits": "0.01 USD"})
+
+
+def test_what_columns_cost_to_collect_is_part_of_the_cost_of_serving(bench):
+    free = candidate(trial(), Prices.load(), bench.spec(), bench.task).cost_per_million
+    paid = candidate(trial(), Prices.load(), bench.spec(columns=PRICED), bench.task).cost_per_million
+    assert paid.value - free.value == pytest.approx(30_000)
+    assert paid.low - free.low == pytest.approx(30_000)
+    assert "collecting the priced columns of a row: 0.03 USD" in paid.source
+
+
+def test_only_columns_that_a_model_may_read_are_paid_for(bench):
+    free = candidate(trial(), Prices.load(), bench.spec(), bench.task).cost_per_million
+    aside = bench.spec(columns=ColumnsPart(price={"w": 1, "s": 1}, weight="w"), split=SplitPart(column="s"))
+    assert candidate(trial(), Prices.load(), aside, bench.task).cost_per_million == free
+    schema = Schema((Column(name="income", kind=Kind.NUMBER), Column(name="visits", kind=Kind.ID)))
+    read = candidate(trial(), Prices.load(), bench.spec(columns=PRICED), bench.task, schema).cost_per_million
+    assert read.value - free.value == pytest.approx(20_000)
+
+
+def test_the_constant_model_needs_no_column(bench):
+    constant = trial(recipe=Train(learner="constant"))
+    priced, free = (
+        candidate(constant, Prices.load(), s, bench.task) for s in (bench.spec(columns=PRICED), bench.spec())
+    )
+    assert priced == free
+
+
+def test_free_compute_costs_nothing_and_is_decided_on_like_any_other(bench, tmp_path):
+    (tmp_path / "prices.yaml").write_text("core_hour: {discount: 1}\n")
+    prices = Prices.load(tmp_path / "prices.yaml")
+    spec = bench.spec(serving=Serving(cost_per_million=0))
+    several = [candidate(trial(number=k, weight=weight(1.0 + k)), prices, spec, bench.task) for k in range(3)]
+    assert [c.cost_per_million.value for c in several] == [0.0, 0.0, 0.0]
+    decision = bench.decide(several, serving=Serving(cost_per_million=0), baseline=2)
+    assert (decision.number, decision.feasible) == (0, True)
+    dear = candidate(trial(number=9), Prices.load(), spec, bench.task)
+    assert not bench.decide([dear], serving=Serving(cost_per_million=0)).feasible

@@ -10,6 +10,7 @@ from steelyard.decide import Decision
 from steelyard.errors import NothingMeasured
 from steelyard.recipe import Shrink, Train
 from steelyard.spec import Quality, Serving
+from steelyard.units import Estimate
 
 
 def said(decision):
@@ -284,3 +285,21 @@ def test_a_target_on_a_metric_that_is_undefined_on_these_rows_is_missed(bench):
     assert not decision.feasible
     assert "could not be measured" in said(decision)
     assert decision.tightest == "pr_auc"
+
+
+def test_with_values_a_target_of_quality_is_held_against_the_usual_metric_not_against_money(bench):
+    values = ((0.0, -1.0), (-5.0, 0.0))
+    task = Task(problem=Problem.BINARY, target="y", aim="value", classes=("n", "y"), positive="y", value=values)
+    roc_auc = Estimate(0.7, 0.65, 0.75)
+    one = bench.candidate(1, 90.0, roc_auc=roc_auc, value=Estimate(90.0, 85.0, 95.0))
+
+    def checked(**quality):
+        return bench.decide([one], aim="value", task=task, quality=Quality(**quality)).targets[0]
+
+    assert (checked(at_least=0.78).name, checked(at_least=0.78).got, checked(at_least=0.78).met) == (
+        "roc_auc",
+        roc_auc,
+        False,
+    )
+    assert checked(at_least=0.6).met
+    assert (checked(metric="value", at_least=80).name, checked(metric="value", at_least=80).met) == ("value", True)

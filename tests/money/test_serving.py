@@ -1,13 +1,15 @@
 """What a million predictions cost, with and without traffic."""
 
 import math
+from decimal import Decimal
 
 import pytest
 
 from steelyard.contracts import Weight
-from steelyard.money import Prices, cost_per_million, fleet
+from steelyard.errors import SpecInvalid
+from steelyard.money import Ledger, Prices, compute_entry, cost_per_million, fleet
 from steelyard.spec import Traffic
-from steelyard.units import Estimate, How
+from steelyard.units import Estimate, How, Money, Seconds
 
 CORE_HOUR = 0.0504
 
@@ -96,3 +98,28 @@ def test_a_fleet_under_its_load_waits_no_longer_than_the_target(weighing):
         free = max(now, free) + p50
         waits.append(free - now)
     assert np.quantile(waits, 0.95) <= target
+
+
+@pytest.mark.parametrize("traffic", [None, Traffic(mean_rps=50, peak_rps=200)])
+def test_collecting_comes_on_top_row_by_row(weighing, traffic):
+    free = cost_per_million(weighing(), Prices.load(), traffic)
+    paid = cost_per_million(weighing(), Prices.load(), traffic, collecting=Money.parse("0.02 USD"))
+    for end in ("value", "low", "high"):
+        assert getattr(paid, end) - getattr(free, end) == pytest.approx(20_000)
+    assert paid.source == f"{free.source}; collecting the priced columns of a row: 0.02 USD"
+
+
+def test_collecting_in_another_currency_is_refused(weighing):
+    with pytest.raises(SpecInvalid, match=r"columns.price is in EUR, but the prices in force are in USD; write it in"):
+        cost_per_million(weighing(), Prices.load(), collecting=Money.parse("0.02 EUR"))
+
+
+@pytest.mark.parametrize("row", ["core_hour: 0", "core_hour: {discount: 1}", "core_hour: {discount: 1.0}"])
+@pytest.mark.parametrize("traffic", [None, Traffic(mean_rps=0), Traffic(mean_rps=50, peak_rps=200)])
+def test_free_compute_serves_and_is_booked_for_nothing(weighing, tmp_path, row, traffic):
+    (tmp_path / "prices.yaml").write_text(row + "\n")
+    prices = Prices.load(tmp_path / "prices.yaml")
+    cost = cost_per_million(weighing(), prices, traffic, 20)
+    assert (cost.value, cost.low, cost.high) == (0.0, 0.0, 0.0)
+    ledger = Ledger.of([compute_entry("all of it", Seconds(7200), prices)], prices.currency)
+    assert ledger.total == Money(Decimal(0))

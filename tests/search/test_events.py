@@ -88,3 +88,23 @@ def test_a_full_disk_leaves_the_events_before_it(tmp_path, monkeypatch):
 def test_no_run_there_is_one_sentence(tmp_path):
     with pytest.raises(RunUnreadable, match="is not a run folder"):
         read_events(tmp_path / "events.jsonl")
+
+
+def test_an_interrupt_while_an_event_is_written_leaves_it_written_and_counted(tmp_path, monkeypatch):
+    import signal
+
+    path = written(tmp_path)
+    log = EventLog(path)
+    real = os.fsync
+
+    def interrupted(handle):
+        signal.raise_signal(signal.SIGINT)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        log.append("note", 5.0, {"sentence": "in between"})
+    monkeypatch.undo()
+    log.append("note", 6.0, {"sentence": "after"})
+    log.close()
+    assert [e.facts["sentence"] for e in read_events(path)[0]][-2:] == ["in between", "after"]

@@ -86,6 +86,31 @@ def test_thirty_kills_change_nothing(spec, tmp_path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_at_any_moment_decides_and_the_run_goes_on_to_the_same_trials(spec, tmp_path):
+    finish(start(spec, "--out", tmp_path / "whole"))
+    expected, *_ = story(tmp_path / "whole")
+    draw, codes = random.Random(SEED), set()
+    for number in range(8):
+        folder = tmp_path / f"run-{number}"
+        process = start(spec, "--out", folder)
+        time.sleep(draw.uniform(1.0, LONGEST))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        codes.add(process.returncode)
+        assert process.returncode in {0, 22}, said.decode()
+        assert b"Traceback" not in said, said.decode()
+        if not (folder / "data.json").exists():
+            assert not folder.exists(), "a run without data was left behind"
+            continue
+        if process.returncode == 22 and (folder / "report.json").exists():
+            assert json.loads((folder / "report.json").read_text())["decision"]["bundle"]
+        process = start("--resume", folder)
+        finish(process)
+        assert story(folder)[0] == expected
+    assert 22 in codes
+
+
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_run(spec, tmp_path):
     process = start(spec, "--out", tmp_path / "run")
     while not list((tmp_path / "run").glob("bundles/*")):

@@ -4,7 +4,7 @@ import pytest
 
 from steelyard.contracts import Problem, Task
 from steelyard.errors import SpecInvalid
-from steelyard.spec import Spec, Value, check_task, parse
+from steelyard.spec import Budget, Spec, Value, check_task, parse, unused
 
 LEAST = "data: credit.csv\ntarget: class\n"
 
@@ -48,6 +48,10 @@ def told(lines):
         ("learners: {without: [boosting]}", "there is no learner 'boosting'; known: "),
         ("levers: {only: [tune], without: [tune]}", "given beside only"),
         ("learners: {only: []}", "leaves no learner"),
+        (
+            "serving: {device: gpu}",
+            "serving.device (line 3): must be server-core, the only one in this version; got 'gpu'",
+        ),
         ("traffic: {mean_rps: 5, peak_rps: 1}", "traffic.peak_rps (line 3): the peak (1) cannot be below the mean (5)"),
     ],
 )
@@ -90,3 +94,27 @@ def test_what_only_the_task_shows_is_checked_when_it_is_known():
     with pytest.raises(SpecInvalid, match="pr_auc is a metric of"):
         check_task(Spec(data="a", target="y", quality={"metric": "pr_auc"}), number)
     check_task(Spec(data="a", target="y", quality={"at_least": 0.7}), many)
+
+
+def test_with_values_a_target_of_quality_is_one_of_the_usual_metric_unless_money_is_named():
+    two = Task(problem=Problem.BINARY, target="y", aim="value", classes=("n", "y"), positive="y")
+
+    def asked(**quality):
+        return Spec(data="a", target="y", value=Value(right=1), quality=quality)
+
+    with pytest.raises(
+        SpecInvalid, match=r"roc_auc lies between 0 and 1; got 500; to ask for money, write metric: val"
+    ):
+        check_task(asked(at_least=500), two)
+    with pytest.raises(SpecInvalid, match="roc_auc is better when higher"):
+        check_task(asked(at_most=0.5), two)
+    check_task(asked(at_least=0.7), two)
+    check_task(asked(metric="value", at_least=500), two)
+
+
+def test_fields_that_are_set_and_have_no_effect_are_named():
+    assert unused(Spec(data="a", target="y", budget=Budget(labels=0))) == ()
+    assert unused(parse(LEAST)) == ()
+    months, labels = unused(parse(LEAST + "horizon_months: 12\nbudget: {labels: 50}"))
+    assert months.startswith("`horizon_months` (12) has no effect in this version")
+    assert "no lever of this version buys labels, so none are bought" in labels

@@ -307,13 +307,16 @@ def to_columns(frame: Any, schema: Schema) -> Columns:
     Raises
     ------
     RowsRefused
-        If a column is missing, lengths differ, or a cell does not fit the kind of its column.
+        If a column is missing (from the frame or from a row of a list), lengths differ, or a cell does not fit the
+        kind of its column.
     """
     if is_row(frame):
         return row_to_columns(frame, schema)
     wanted = schema.features
     names = names_of(frame)
     _refuse_missing([c for c in wanted if c.name not in names], names)
+    if isinstance(frame, Sequence):
+        _refuse_short(frame, wanted)
     made = {c.name: column(c.kind, cells_of(frame, c.name), c.name) for c in wanted}
     lengths = {name: len(values) for name, values in made.items()}
     if len(set(lengths.values())) > 1:
@@ -344,6 +347,17 @@ def _refuse_missing(absent: Sequence[Column], names: Sequence[str]) -> None:
             f"the rows lack {'column' if len(absent) == 1 else 'columns'} {listed}; give every column of the "
             "signature, empty where nothing is known"
         )
+
+
+def _refuse_short(rows: Sequence[Mapping[str, Any]], wanted: Sequence[Column]) -> None:
+    """Refuse a list of dicts of which one lacks a column that others have."""
+    for place, row in enumerate(rows):
+        absent = [repr(c.name) for c in wanted if c.name not in row]
+        if absent:
+            raise RowsRefused(
+                f"row {place} (from 0) lacks {'column' if len(absent) == 1 else 'columns'} {', '.join(absent)}; give "
+                "every column of the signature in every row, empty where nothing is known"
+            )
 
 
 def extras(frame: Any, schema: Schema) -> tuple[str, ...]:

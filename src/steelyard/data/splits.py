@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from steelyard.contracts import Floats, Ints
 from steelyard.data.dataset import Part, Partition
 from steelyard.data.hashing import Hashes, mix
-from steelyard.errors import DataUnfit
+from steelyard.errors import DataUnfit, SpecInvalid
 from steelyard.spec import SplitPart
 
 FOLDS_BELOW = 5_000
@@ -83,12 +83,15 @@ def partition(how: SplitPart, ground: Ground) -> Partition:
     Raises
     ------
     DataUnfit
-        If a part would be empty; the message says which, and how to go on.
+        If a part would be empty, or a column gives calibration rows without validation rows; the message says how to
+        go on.
+    SpecInvalid
+        If folds are asked for although a column gives the validation rows.
     """
     test = _test(how, ground)
     development = np.flatnonzero(~test)
     _need_rows(how, {"test": np.flatnonzero(test), "development": development})
-    if ground.sides is not None and (ground.sides[development] == "validation").any():
+    if ground.sides is not None and _gives_validation(how, ground.sides[development]):
         made = _given(ground, development)
     else:
         folds = (FOLDS if len(development) < FOLDS_BELOW else 0) if how.folds is None else how.folds
@@ -124,6 +127,22 @@ def _folds(ground: Ground, development: Ints, folds: int) -> _Made:
     parts = tuple(Part(f"fold-{k}", development[fit], development[score]) for k, (fit, score) in enumerate(pairs))
     scored = np.sort(np.concatenate([part.score for part in parts]))
     return f"{folds}-fold", parts, scored, scored
+
+
+def _gives_validation(how: SplitPart, sides: NDArray[np.str_]) -> bool:
+    """Tell whether a column gives validation rows; refuse what cannot be had together with what it gives."""
+    validation = bool((sides == "validation").any())
+    if validation and how.folds:
+        raise SpecInvalid(
+            f"split.folds: {how.folds} folds are asked for, but column {how.column!r} already says which rows are for "
+            "validation; drop split.folds, or write train in those rows"
+        )
+    if not validation and (sides == "calibration").any():
+        raise DataUnfit(
+            f"split.column: {how.column!r} has rows that say calibration but none that says validation; write "
+            "validation in some rows, or train in those for calibration"
+        )
+    return validation
 
 
 def _holdout(ground: Ground, development: Ints) -> _Made:

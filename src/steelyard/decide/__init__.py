@@ -3,7 +3,9 @@
 from steelyard.decide.candidates import Candidate, candidate, check_currencies, frontier
 from steelyard.decide.choice import decide
 from steelyard.decide.comparison import Paired
+from steelyard.decide.confirm import confirm
 from steelyard.decide.decision import Decision, TargetCheck
+from steelyard.decide.serving import serving_cost
 
 __all__ = [
     "Candidate",
@@ -12,6 +14,8 @@ __all__ = [
     "TargetCheck",
     "candidate",
     "check_currencies",
+    "confirm",
     "decide",
     "frontier",
+    "serving_cost",
 ]

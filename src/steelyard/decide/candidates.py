@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from steelyard.contracts import Task, Trial
+from steelyard.contracts import Schema, Task, Trial
+from steelyard.decide.serving import serving_cost
 from steelyard.errors import SpecInvalid
-from steelyard.money import Prices, cost_per_million
+from steelyard.money import Prices
 from steelyard.recipe import Recipe
 from steelyard.spec import Spec
 from steelyard.tasks import Metric
@@ -35,8 +36,10 @@ class Candidate:
         return self.p95.value, self.cost_per_million.value, float(self.size_bytes)
 
 
-def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task) -> Candidate | None:
+def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task, schema: Schema | None = None) -> Candidate | None:
     """Return what can be decided on, or ``None`` where quality or latency is not measured yet.
+
+    With a schema, only its features count among the columns that ``columns.price`` prices.
 
     Raises
     ------
@@ -47,13 +50,12 @@ def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task) -> Candidate
     if not trial.ending.usable or trial.weight is None or quality is None or not math.isfinite(quality.value):
         return None
     check_currencies(spec, prices)
-    cost = cost_per_million(trial.weight, prices, spec.serving.traffic, spec.serving.latency_p95_ms)
     return Candidate(
         number=trial.number,
         recipe=trial.recipe,
         quality=quality,
         p95=trial.weight.p95,
-        cost_per_million=cost,
+        cost_per_million=serving_cost(trial.weight, prices, spec, trial.recipe, schema),
         size_bytes=trial.weight.size_bytes,
         validation=trial.validation,
         protocol=trial.protocol,

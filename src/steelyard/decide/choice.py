@@ -89,7 +89,7 @@ def _comparison(
 def _lineup(
     candidates: Sequence[Candidate], comparison: Comparison, spec: Spec, task: Task, baseline: Candidate | None
 ) -> Lineup:
-    asked = targets(spec, task, comparison.metric.name)
+    asked = targets(spec, task)
     checks = {c.number: tuple(check(t, c) for t in asked) for c in candidates}
     return Lineup(task, tuple(candidates), comparison, asked, checks, baseline)
 

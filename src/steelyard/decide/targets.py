@@ -12,6 +12,7 @@ from steelyard.decide.candidates import Candidate
 from steelyard.decide.decision import TargetCheck
 from steelyard.decide.words import figure, money, span, unit_of
 from steelyard.spec import Spec
+from steelyard.tasks import default_aim
 from steelyard.tasks import metric as metric_named
 from steelyard.units import Estimate
 
@@ -32,15 +33,25 @@ class Target:
     """Ask for the end of this interval instead of the estimate; quality only."""
 
 
-def targets(spec: Spec, task: Task, aim: str) -> tuple[Target, ...]:
-    """Return what the spec asks for, quality first."""
-    quality, serving, found = spec.quality, spec.serving, []
-    name = aim if quality.metric is None else quality.metric
+def targets(spec: Spec, task: Task) -> tuple[Target, ...]:
+    """Return what the spec asks for, quality first.
+
+    Quality is asked of the metric that the spec names, else of the task's usual one: money is only meant by its name,
+    even where values make it what choosing goes by.
+    """
+    quality, found = spec.quality, []
+    name = default_aim(task.problem) if quality.metric is None else quality.metric
     unit = unit_of(metric_named(name), task)
     if quality.at_least is not None:
         found.append(Target(name, quality.at_least, "least", unit, quality.confidence))
     if quality.at_most is not None:
         found.append(Target(name, quality.at_most, "most", unit, quality.confidence))
+    return (*found, *serving_targets(spec))
+
+
+def serving_targets(spec: Spec) -> tuple[Target, ...]:
+    """Return what the spec asks of latency, size and cost."""
+    serving, found = spec.serving, []
     if serving.latency_p95_ms is not None:
         found.append(Target("latency_p95_ms", serving.latency_p95_ms, "most", "ms"))
     if serving.size_mb is not None:
@@ -52,7 +63,11 @@ def targets(spec: Spec, task: Task, aim: str) -> tuple[Target, ...]:
 
 def check(target: Target, candidate: Candidate) -> TargetCheck:
     """Hold one candidate against one target."""
-    got = _figure_of(target, candidate)
+    return hold(target, _figure_of(target, candidate))
+
+
+def hold(target: Target, got: Estimate) -> TargetCheck:
+    """Hold a figure against a target."""
     reached = got.value if target.confidence is None else _bound(got, target.at, target.confidence)
     short = (target.asked - reached) * (1 if target.at == "least" else -1)
     short = short if math.isfinite(short) else math.inf
@@ -116,14 +131,16 @@ def _plain(value: float) -> str:
 
 
 def _figure_of(target: Target, candidate: Candidate) -> Estimate:
-    match target.name:
-        case "latency_p95_ms":
-            return candidate.p95
-        case "size_mb":
-            return Estimate.exact(candidate.size_bytes / MEGABYTE, unit="MB")
-        case "cost_per_million":
-            return candidate.cost_per_million
+    served = serving_figures(candidate.p95, candidate.size_bytes, candidate.cost_per_million)
+    if target.name in served:
+        return served[target.name]
     return candidate.validation.get(target.name, Estimate(math.nan, math.nan, math.nan))
+
+
+def serving_figures(p95: Estimate, size_bytes: int, cost_per_million: Estimate) -> dict[str, Estimate]:
+    """Return what serving takes, by the names of the targets."""
+    size = Estimate.exact(size_bytes / MEGABYTE, unit="MB")
+    return {"latency_p95_ms": p95, "size_mb": size, "cost_per_million": cost_per_million}
 
 
 def _bound(got: Estimate, at: Literal["least", "most"], confidence: float) -> float:

@@ -68,6 +68,19 @@ def money(amount: float | None, currency: str) -> str:
     return f"{amount:,.{places}f} {currency}"
 
 
+def size(count: float) -> str:
+    """Return a number of bytes in decimal units.
+
+    Examples
+    --------
+    >>> size(482), size(1234), size(783_000), size(87_000_000)
+    ('482 B', '1.23 kB', '783 kB', '87.0 MB')
+    """
+    if count < 1000:
+        return f"{count:.0f} B"
+    return f"{count / 1e3:.3g} kB" if count < 999_500 else f"{count / 1e6:,.1f} MB"
+
+
 def unit_of(metric: Metric, task: Task) -> str:
     """Return the unit to print beside a figure of quality; nothing where it has none of its own."""
     unit = metric.unit_for(task)

@@ -78,8 +78,8 @@ class Watch:
         return "seen", 0.0, True
 
 
-def boost(booster: lightgbm.Booster, *, rounds: int | None, watch: Watch | None, meter: Meter) -> int:
-    """Add rounds to a booster, and return how many of them count.
+def boost(booster: lightgbm.Booster, *, rounds: int | None, watch: Watch | None, meter: Meter) -> tuple[int, bool]:
+    """Add rounds to a booster, and return how many of them count, and whether the deadline cut them short.
 
     With ``rounds`` exactly so many, fewer only where the deadline or the data end; with a ``watch`` as many as
     lower the validation loss.
@@ -89,10 +89,10 @@ def boost(booster: lightgbm.Booster, *, rounds: int | None, watch: Watch | None,
     for step in range(1, wanted + 1):
         exhausted = booster.update()
         if watch is not None and not watch.go_on(booster, step):
-            return max(watch.best, 1)
+            return max(watch.best, 1), meter.remaining() <= 0
         if exhausted:
             break
         if meter.remaining() <= RESERVE * (time.monotonic() - started) and step < wanted:
             meter.note(f"the deadline stopped the training after {step} of at most {wanted} rounds")
-            break
-    return max(watch.best, 1) if watch else step
+            return (max(watch.best, 1) if watch else step), True
+    return (max(watch.best, 1) if watch else step), False

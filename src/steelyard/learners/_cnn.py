@@ -114,7 +114,9 @@ class Cnn:
             net = training.made(feed, course, work.task.width)
             judge = _Judge(net, feed, scale, work.task, valid)
             rounds = training.train(net, course, judge, meter)
-        return _FittedNet(net=net, feed=feed, scale=scale, task=work.task, threads=work.threads, rounds=rounds)
+        made = _FittedNet(net=net, feed=feed, scale=scale, task=work.task, threads=work.threads, rounds=rounds)
+        made.stopped = rounds < course.epochs
+        return made
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ class _FittedNet:
     task: Task
     threads: int
     rounds: int | None
+    stopped: bool = False
 
     def scores(self, columns: Columns) -> Floats:
         """Return PyTorch's own scores."""

@@ -107,8 +107,8 @@ class LightGBM:
             seen = beside(prelude.run(valid.columns, threads=work.threads))
             booster.add_valid(_dataset(seen, valid, scale, parameters, like=data), "valid")
             watch = Watch(work.task, valid, scale, meter)
-        rounds = boost(booster, rounds=plan.rounds, watch=watch, meter=meter)
-        return FittedTrees(prelude=prelude, booster=booster, rounds=rounds, scale=scale, work=work)
+        rounds, stopped = boost(booster, rounds=plan.rounds, watch=watch, meter=meter)
+        return FittedTrees(prelude=prelude, booster=booster, rounds=rounds, scale=scale, work=work, stopped=stopped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,7 @@ class FittedTrees:
     rounds: int | None
     scale: Scale
     work: Work
+    stopped: bool = False
 
     def scores(self, columns: Columns) -> Floats:
         """Return LightGBM's own predictions on the same matrix."""

@@ -130,7 +130,9 @@ def _read(path: Path) -> dict[str, Any]:
         rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
         why = "not UTF-8" if isinstance(problem, UnicodeDecodeError) else problem.strerror
-        raise PricesInvalid(f"{path}: the prices cannot be read ({why}); name a YAML file of prices") from problem
+        raise PricesInvalid(
+            f"{path}: the prices cannot be read ({why}); check `prices:` in the spec, or --prices"
+        ) from problem
     except yaml.YAMLError as problem:
         raise PricesInvalid(f"{path}: the prices are not YAML ({problem})") from problem
     if not isinstance(rows, dict):

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from steelyard.contracts import Weight
+from steelyard.errors import SpecInvalid
 from steelyard.money.prices import Prices
 from steelyard.spec import Traffic
-from steelyard.units import Estimate, How
+from steelyard.units import Estimate, How, Money
 
 MILLION = 1_000_000
 USUAL_LOAD = 0.7
@@ -27,12 +28,17 @@ class Fleet:
 
 
 def cost_per_million(
-    weight: Weight, prices: Prices, traffic: Traffic | None = None, latency_p95_ms: float | None = None
+    weight: Weight,
+    prices: Prices,
+    traffic: Traffic | None = None,
+    latency_p95_ms: float | None = None,
+    collecting: Money | None = None,
 ) -> Estimate:
     """Return what a million predictions of single rows cost, in the currency of the prices.
 
     Without traffic it is the time that the cores are busy. With traffic it is the price of the replicas that
-    the peak needs, idle hours included, spread over the month's mean traffic.
+    the peak needs, idle hours included, spread over the month's mean traffic. What a row costs to collect comes on
+    top of either.
 
     Parameters
     ----------
@@ -44,11 +50,18 @@ def cost_per_million(
         Requests a second; a mean of zero counts as no traffic.
     latency_p95_ms : float, optional
         The latency to keep at the peak, ms, waiting included.
+    collecting : Money, optional
+        What the priced columns of one row cost to collect.
 
     Returns
     -------
     Estimate
         Per 1,000,000 predictions; its source says what was assumed.
+
+    Raises
+    ------
+    SpecInvalid
+        If collecting is in another currency than the prices.
     """
     pairs = list(zip(_ends(weight.p50), _ends(weight.p95), strict=True))
     core_hour = float(prices.core_hour.amount.amount)
@@ -61,8 +74,23 @@ def cost_per_million(
         hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
         source = _assumption(fleets[0], traffic, weight, latency_p95_ms)
     unit = f"{prices.currency} per 1,000,000 predictions"
-    low, high = min(hours) * core_hour, max(hours) * core_hour
-    return Estimate(hours[0] * core_hour, low, high, How.ESTIMATED, unit, f"{source}; {prices.core_hour.cited}")
+    rows, source = _rows(collecting, prices), f"{source}; {prices.core_hour.cited}"
+    if collecting is not None:
+        source = f"{source}; collecting the priced columns of a row: {collecting.amount:f} {collecting.currency}"
+    value, low, high = (h * core_hour + rows for h in (hours[0], min(hours), max(hours)))
+    return Estimate(value, low, high, How.ESTIMATED, unit, source)
+
+
+def _rows(collecting: Money | None, prices: Prices) -> float:
+    """Return what collecting a million rows costs."""
+    if collecting is None:
+        return 0.0
+    if collecting.currency != prices.currency:
+        raise SpecInvalid(
+            f"columns.price is in {collecting.currency}, but the prices in force are in {prices.currency}; write it in "
+            f"{prices.currency}, or give `core_hour` in {collecting.currency} in a file that `prices:` names"
+        )
+    return float(collecting.amount * MILLION)
 
 
 def fleet(weight: Weight, traffic: Traffic, latency_p95_ms: float | None = None) -> Fleet:

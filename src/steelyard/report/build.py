@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.contracts import Trial
-from steelyard.decide import candidate
+from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
-from steelyard.money import Ledger, Price, cost_per_million
+from steelyard.money import Ledger, Price
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.search.record import RunRecord
 from steelyard.tasks import metric
@@ -85,9 +85,9 @@ def _decision(record: RunRecord, names: Mapping[int, str]) -> Json | None:
     trial = _trial(record, decision.number)
     final = record.final
     weight = trial.weight if final is None else final.weight
-    serving, cost = record.spec.serving, None if final is None else final.cost_per_million
+    cost = None if final is None else final.cost_per_million
     if cost is None and weight is not None:
-        cost = cost_per_million(weight, record.prices, serving.traffic, serving.latency_p95_ms)
+        cost = serving_cost(weight, record.prices, record.spec, trial.recipe, record.schema)
     return {
         "number": decision.number,
         "feasible": decision.feasible,

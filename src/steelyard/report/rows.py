@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.contracts import Trial, Weight
-from steelyard.money import Ledger, cost_per_million
+from steelyard.decide import serving_cost
+from steelyard.money import Ledger
 from steelyard.recipe import Recipe, describe, to_json
 from steelyard.search.record import Final, RunRecord
 from steelyard.units import Estimate
@@ -48,10 +49,10 @@ def weighed(weight: Weight | None, cost: Estimate | None) -> Json:
 
 def trial_row(trial: Trial, title: str, record: RunRecord, ledger: Ledger) -> Json:
     """Return one trial: what it was, how it ended, what was measured, what it cost, and what became of it."""
-    serving, decision = record.spec.serving, record.decision
+    decision = record.decision
     cost = None
     if trial.weight is not None:
-        cost = cost_per_million(trial.weight, record.prices, serving.traffic, serving.latency_p95_ms)
+        cost = serving_cost(trial.weight, record.prices, record.spec, trial.recipe, record.schema)
     number = trial.number
     return {
         "number": number,

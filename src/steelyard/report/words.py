@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.decide.words import figure, money, span
+from steelyard.decide.words import size as bytes_said
 from steelyard.units import Estimate
 
 Json = Mapping[str, Any]
@@ -53,11 +54,7 @@ def size(count: float | None) -> str:
     >>> size(1234), size(482_000), size(87_000_000), size(None) == DASH
     ('1.23 kB', '482 kB', '87.0 MB', True)
     """
-    if count is None:
-        return DASH
-    if count < 1000:
-        return f"{count:.0f} B"
-    return f"{count / 1e3:.3g} kB" if count < 999_500 else f"{count / 1e6:,.1f} MB"
+    return DASH if count is None else bytes_said(count)
 
 
 def duration(seconds: float) -> str:

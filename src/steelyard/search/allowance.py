@@ -53,7 +53,7 @@ class Allowance:
         limits = [math.inf]
         if self.budget.minutes is not None:
             limits.append(self.budget.minutes * 60)
-        if self.budget.money is not None:
+        if self.budget.money is not None and self.prices.core_hour.amount.amount > 0:
             hours = self.budget.money.amount / (self.prices.core_hour.amount.amount * self.cores)
             limits.append(float(hours * Decimal(3600)))
         return Seconds(min(limits))

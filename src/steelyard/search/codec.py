@@ -88,6 +88,7 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "seconds": float(job.seconds) if math.isfinite(job.seconds) else None,
         "threads": job.threads,
         "serving_threads": job.serving_threads,
+        "bundle": job.bundle,
         "rounds": list(job.rounds),
         "hurdles": {str(step): value for step, value in job.hurdles.items()},
     }
@@ -104,6 +105,7 @@ def job_from_json(data: Mapping[str, Any]) -> Job:
         seconds=Seconds(math.inf if data["seconds"] is None else data["seconds"]),
         threads=data["threads"],
         serving_threads=data["serving_threads"],
+        bundle=data["bundle"],
         rounds=tuple(data["rounds"]),
         hurdles={int(step): value for step, value in data["hurdles"].items()},
     )

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.data import Dataset, load, store
-from steelyard.decide import check_currencies
-from steelyard.errors import Exit, NothingMeasured, RunUnreadable
+from steelyard.decide import Decision, check_currencies
+from steelyard.errors import Exit, NothingMeasured, RunUnreadable, SpecInvalid
 from steelyard.measure import cores
 from steelyard.money import Prices
 from steelyard.registry import learners
@@ -24,13 +24,13 @@ from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
 from steelyard.search.finish import choose, conclude_run
 from steelyard.search.folder import RunFolder, write_atomically
-from steelyard.search.history import base_of
+from steelyard.search.history import History, base_of
 from steelyard.search.journal import Journal
 from steelyard.search.loop import Loop, search_of
 from steelyard.search.pool import LocalPool
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
-from steelyard.spec import Spec, check_task
+from steelyard.spec import Spec, check_task, unused
 
 DEFAULT_MINUTES = 5.0
 """The budget of time where a spec names none of any kind."""
@@ -82,7 +82,7 @@ def conduct(
                     journal=journal,
                     watcher=watcher or Silent(),
                     begin=begin,
-                    prices=Prices.load(_beside(spec.prices, base)),
+                    prices=prices_of(journal.history, spec, base),
                     in_process=in_process,
                 )
                 return session.conduct()
@@ -117,7 +117,7 @@ class Session:
             raise RunUnreadable(
                 f"the spec is not the one that {self.folder.path} was begun with; start a new run for it with --out"
             )
-        if history.exit_code is not None and history.verdict is not None:
+        if history.exit_code in {Exit.DONE, Exit.NOT_FEASIBLE}:
             return Exit(history.exit_code)
         self.open()
         try:
@@ -129,6 +129,8 @@ class Session:
     def open(self) -> None:
         """Write what is asked; refuse a budget of nothing, or of too little to begin."""
         refuse_empty_budget(self.spec)
+        if self.in_process:
+            refuse_hard_limits(self.spec)
         check_currencies(self.spec, self.prices)
         if self.journal.events:
             Store(self.folder.path).sweep()
@@ -138,7 +140,10 @@ class Session:
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             name = self.spec.name or self.folder.path.name
             base = None if self.base is None else str(self.base)
-            self.journal.write("created", {"name": name, "created": stamp, "machine": machine(), "base": base})
+            self.journal.write(
+                "created",
+                {"name": name, "created": stamp, "machine": machine(), "base": base, "prices": self.prices.to_json()},
+            )
         self.spec, note = with_default_budget(self.spec)
         if note:
             self.journal.note(note)
@@ -211,7 +216,7 @@ class Session:
         allowance = self._allowance(parts=len(partition.parts), growth=growth, before=before)
         self.journal.price_by(allowance)
         search, refused = search_of(self.spec, dataset, self.threads)
-        for sentence in refused:
+        for sentence in (*unused(self.spec), *refused):
             self.journal.note(sentence)
         modules = (m for name in search.names for m in getattr(learners().get(name), "modules", ()))
         executor.load(tuple(dict.fromkeys(modules)))
@@ -242,7 +247,20 @@ class Session:
 
 
 def _to_the_end(loop: Loop) -> Exit:
-    why = loop.run()
+    decision, why = loop.history.decision, "The decision was made before the run was stopped."
+    if decision is None:
+        why = loop.run()
+        decision = _decide(loop, why)
+    decision = conclude_run(loop, decision)
+    loop.journal.write("decided", {"decision": decision.to_json()})
+    code = Exit.DONE if decision.feasible else Exit.NOT_FEASIBLE
+    if loop.journal.interrupted:
+        code = Exit.INTERRUPTED
+    loop.journal.write("finished", {"ending": why, "exit_code": int(code)})
+    return code
+
+
+def _decide(loop: Loop, why: str) -> Decision:
     loop.watcher.phase("deciding")
     try:
         decision = choose(loop)
@@ -252,13 +270,7 @@ def _to_the_end(loop: Loop) -> Exit:
         loop.journal.write("finished", {"ending": why, "exit_code": int(Exit.NOTHING_MEASURED)})
         raise
     loop.journal.write("decided", {"decision": decision.to_json()})
-    if loop.history.verdict is None:
-        conclude_run(loop, decision)
-    code = Exit.DONE if decision.feasible else Exit.NOT_FEASIBLE
-    if loop.journal.interrupted:
-        code = Exit.INTERRUPTED
-    loop.journal.write("finished", {"ending": why, "exit_code": int(code)})
-    return code
+    return decision
 
 
 def with_default_budget(spec: Spec) -> tuple[Spec, str]:
@@ -308,6 +320,31 @@ def _processor() -> str:
 
 def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def refuse_hard_limits(spec: Spec) -> None:
+    """Refuse limits that can only be kept by stopping another process.
+
+    Raises
+    ------
+    SpecInvalid
+        Naming them.
+    """
+    budget = spec.budget
+    limits = {
+        "budget.minutes": budget.minutes is not None,
+        "budget.money": budget.money is not None,
+        "budget.memory_gb": budget.memory_gb is not None,
+        "workers": spec.workers > 1,
+    }
+    if asked := [name for name, given in limits.items() if given]:
+        raise SpecInvalid(f"{' and '.join(asked)} cannot be kept in this very process; leave out in_process")
+
+
+def prices_of(history: History, spec: Spec, base: Path | None) -> Prices:
+    """Return the prices in force when the run was begun: read now, or as its first event has them."""
+    kept = history.facts.get("prices")
+    return Prices.load(_beside(spec.prices, base)) if kept is None else Prices.from_json(kept)
 
 
 def read_clock(folder: RunFolder) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -103,7 +105,10 @@ class EventLog:
         RunUnwritable
             If it cannot be written; the file then ends with the event before.
         """
-        event = Event(len(self.events), kind, elapsed, facts)
+        with _unbroken():
+            return self._append(Event(len(self.events), kind, elapsed, facts))
+
+    def _append(self, event: Event) -> Event:
         line = _line(event)
         try:
             written = os.write(self._file, line)
@@ -127,6 +132,16 @@ class EventLog:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+@contextlib.contextmanager
+def _unbroken() -> Iterator[None]:
+    """Hold back Ctrl-C and a request to terminate: an event is written and counted, or neither."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _unwritable(path: Path, problem: OSError) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.contracts import Ending, Errand, Job
-from steelyard.errors import RunUnwritable, SteelyardError
+from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
 from steelyard.measure import quality
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
-from steelyard.search.codec import weight_to_json
-from steelyard.search.final import conclude, verdict_to_json, weigh_bundle
+from steelyard.search.codec import figures_to_json, weight_to_json
+from steelyard.search.final import read_test, refit, weigh_bundle
 from steelyard.search.joining import combine_parts, shrink_parts
 from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, validation_of
 from steelyard.search.meter import JobMeter
@@ -32,14 +32,17 @@ def execute(job: Job, tell: Callable[[int, float], None] | None = None) -> dict[
     store = Store(job.store)
     meter = JobMeter(job.seconds, job.hurdles, tell)
     bench = Bench(job=job, store=store, dataset=store.dataset(), meter=meter)
+    if bench.dataset.fingerprint != job.fingerprint:
+        raise RunUnreadable(f"the data in {job.store} is not what the job was made for; start a new run")
     match job.errand:
         case Errand.TRIAL:
             return outcome_to_json(_trial(bench))
         case Errand.WEIGH:
-            first = bench.dataset.partition.parts[0].name
-            return weight_to_json(weigh_bundle(bench, store.place(job.recipe) / first))
-        case Errand.FINAL | Errand.TEST:
-            return verdict_to_json(conclude(bench, again=job.errand is Errand.FINAL))
+            return weight_to_json(weigh_bundle(bench))
+        case Errand.REFIT:
+            return {"bundle": str(refit(bench).relative_to(store.bundles)), "notes": meter.notes}
+        case Errand.TEST:
+            return figures_to_json(read_test(bench))
 
 
 def _trial(bench: Bench) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -56,6 +57,11 @@ class Executor(Protocol):
     slots: int
     """Jobs that may run at the same time."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job is under way."""
+        ...
+
     def submit(self, job: Job) -> None:
         """Take a job; at most ``slots`` may be under way."""
         ...
@@ -85,6 +91,11 @@ class InProcess:
     def __init__(self) -> None:
         self._jobs: list[Job] = []
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits to be done."""
+        return bool(self._jobs)
+
     def submit(self, job: Job) -> None:
         """Take a job; it is done at the next :meth:`wait`."""
         self._jobs.append(job)
@@ -113,8 +124,10 @@ def _do(job: Job, reports: list[Report]) -> Finished:
     def tell(step: int, value: float) -> None:
         reports.append(Report(job.number, step, value))
 
+    began = time.monotonic()
     try:
-        return Finished(job=job, left=execute(job, tell))
+        left = execute(job, tell)
     except SteelyardError as problem:
-        code = int(problem.exit_code)
-        return Finished(job=job, left=None, problem=str(problem), cause="refused", exit_code=code)
+        code, seconds = int(problem.exit_code), time.monotonic() - began
+        return Finished(job=job, left=None, problem=str(problem), cause="refused", exit_code=code, seconds=seconds)
+    return Finished(job=job, left=left, seconds=time.monotonic() - began)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from steelyard.contracts import Answer, Ending, Errand, Job, Trial, known
+from steelyard.contracts import Answer, Ending, Errand, Trial, known
 from steelyard.data import Dataset
-from steelyard.decide import Decision, candidate, decide
-from steelyard.errors import Exit, NothingMeasured, RunUnwritable
+from steelyard.decide import Decision, candidate, confirm, decide
+from steelyard.errors import NothingMeasured
 from steelyard.measure import paired
-from steelyard.recipe import Recipe, Train, trainings
+from steelyard.recipe import Recipe, Train, digest, trainings
+from steelyard.search.codec import weight_from_json
+from steelyard.search.courier import send
 from steelyard.search.executors import Finished
-from steelyard.search.loop import TICK, Loop
+from steelyard.search.final import Shipped, shipped_to_json
+from steelyard.search.loop import Loop
 from steelyard.search.making import part_answer, validation_of
 from steelyard.search.store import Store
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Seconds
 
 READING = 2.0
-"""Seconds kept behind a refit for weighing and reading test once more, should the refit not make it in time."""
+"""Seconds kept behind a refit for weighing and reading test."""
+PATIENCE = 10.0
+"""Seconds of a refit that is still made after Ctrl-C."""
 
 
 @dataclass(slots=True)
@@ -64,7 +70,7 @@ def choose(loop: Loop) -> Decision:
     prices, spec, dataset = loop.allowance.prices, loop.spec, loop.dataset
     found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task)) is not None]
     if not found:
-        raise NothingMeasured(_nothing(trials, loop.stopped))
+        raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
     constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner == "constant"]
     return decide(
         found,
@@ -76,7 +82,13 @@ def choose(loop: Loop) -> Decision:
     )
 
 
-def _nothing(trials: list[Trial], stopped: str) -> str:
+def _nothing(trials: list[Trial], aim: str, stopped: str) -> str:
+    undefined = [t for t in known(trials) if not math.isfinite(t.validation[aim].value)]
+    if undefined:
+        return (
+            f"{aim} is undefined on the validation rows (a class that never occurs there, zeros to divide by ...), so "
+            "nothing can be compared by it; name another `quality.metric`"
+        )
     failed = [t for t in trials if t.ending in {Ending.FAILED, Ending.REFUSED, Ending.OUT_OF_MEMORY}]
     if failed:
         reasons = "; ".join(dict.fromkeys(t.note or t.ending.value for t in failed))
@@ -87,66 +99,100 @@ def _nothing(trials: list[Trial], stopped: str) -> str:
     )
 
 
-def conclude_run(loop: Loop, decision: Decision) -> bool:
-    """Refit the chosen recipe where time allows, weigh what ships and read test; return whether it worked."""
+def conclude_run(loop: Loop, decision: Decision) -> Decision:
+    """Ship the chosen recipe's bundle, check that it keeps the targets, and read test; return what then holds.
+
+    Each step is an event, so a run that is killed goes on from the step it was at. Ctrl-C cuts a refit short.
+    """
     trial = loop.history.trials[decision.number]
-    left = loop.allowance.remaining() - READING
-    needed = sum(loop.allowance.refit_seconds(t) for t in _members(loop, trial))
-    again = not loop.journal.interrupted or needed < 10.0
-    finished: Finished | None = None
-    if again and needed <= left:
-        loop.watcher.phase("refitting")
-        finished = _send(loop, trial, Errand.FINAL, Seconds(left))
-    if finished is not None and finished.left is None and loop.store.refitted(trial.recipe).exists():
-        finished = _send(loop, trial, Errand.FINAL, Seconds(max(READING, loop.allowance.remaining())))
-    if finished is None or finished.left is None:
-        why = finished.problem if finished else f"it needs about {needed:.0f} s, and {max(left, 0.0):.0f} s were left"
-        _say_unrefitted(loop, why)
+    if loop.history.shipped is None:
+        _ship(loop, trial)
+    shipped = loop.history.shipped
+    assert shipped is not None, "something ships by now"
+    if loop.history.test is None:
         loop.watcher.phase("reading test")
-        finished = _send(loop, trial, Errand.TEST, Seconds(max(READING, loop.allowance.remaining())))
-        again = False
+        loop.journal.write("test_reading", {"bundle": str(shipped.bundle)})
+        finished = _insist(loop, trial, Errand.TEST, str(shipped.bundle))
+        if finished.left is None:
+            loop.journal.note(f"The test rows were not read: {finished.problem}.")
+        else:
+            loop.journal.write("test_read", {"test": dict(finished.left), "seconds": finished.seconds})
+    confirmed = confirm(
+        decision,
+        shipped.weight,
+        loop.allowance.prices,
+        loop.spec,
+        refitted=shipped.refitted,
+        recipe=trial.recipe,
+        schema=loop.dataset.schema,
+    )
+    return decision if confirmed.reasons[-1] in decision.reasons else confirmed
+
+
+def _ship(loop: Loop, trial: Trial) -> None:
+    """Settle which bundle ships, the refit where it can be had, and weigh it."""
+    bundle, seconds, notes = _refit(loop, trial)
+    refitted = bundle != _measured(loop, trial)
+    weight = trial.weight
+    if refitted:
+        loop.watcher.phase("weighing")
+        weighed = _insist(loop, trial, Errand.WEIGH, bundle)
+        seconds += weighed.seconds
+        if weighed.left is None:
+            notes.append(f"The refitted bundle was not weighed ({weighed.problem}); its trial's figures stand for it.")
+        else:
+            weight = weight_from_json(weighed.left)
+    assert weight is not None, "only what was weighed is decided on"
+    shipped = Shipped(bundle=Path(bundle), refitted=refitted, weight=weight)
+    loop.journal.write("shipped", {"shipped": shipped_to_json(shipped), "seconds": seconds, "notes": notes})
+
+
+def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
+    """Return the bundle that ships, the time it took, and what is to be said of it."""
+    left = Seconds(loop.allowance.remaining() - READING)
+    needed = sum(loop.allowance.refit_seconds(t) for t in _members(loop, trial))
+    if (loop.journal.interrupted and needed > PATIENCE) or needed > left:
+        return (
+            _measured(loop, trial),
+            0.0,
+            [_unrefitted(loop, f"it needs {needed:.0f} s, {max(left, 0):.0f} s are left")],
+        )
+    loop.watcher.phase("refitting")
+    job = replace(loop.job(trial, Errand.REFIT, left), rounds=rounds_of(trial.recipe, loop.store))
+    try:
+        finished = send(loop.executor, job, loop.tick)
+    except KeyboardInterrupt:
+        loop.journal.interrupted = True
+        return _measured(loop, trial), 0.0, [_unrefitted(loop, "it was stopped by Ctrl-C")]
     if finished.left is None:
-        loop.journal.note(f"The test rows were not read: {finished.problem}.")
-        return False
-    facts = {"verdict": dict(finished.left), "refitted": again, "seconds": finished.seconds}
-    loop.journal.write("test_read", facts)
-    return True
+        return _measured(loop, trial), finished.seconds, [_unrefitted(loop, finished.problem)]
+    return finished.left["bundle"], finished.seconds, list(finished.left["notes"])
 
 
-def _say_unrefitted(loop: Loop, why: str) -> None:
+def _insist(loop: Loop, trial: Trial, errand: Errand, bundle: str) -> Finished:
+    """Have a short closing job done, once more if Ctrl-C came in between."""
+    seconds = Seconds(max(READING, loop.allowance.remaining()))
+    try:
+        return send(loop.executor, loop.job(trial, errand, seconds, bundle=bundle), loop.tick)
+    except KeyboardInterrupt:
+        loop.journal.interrupted = True
+        return send(loop.executor, loop.job(trial, errand, seconds, bundle=bundle), loop.tick)
+
+
+def _measured(loop: Loop, trial: Trial) -> str:
+    return f"{digest(trial.recipe)}/{loop.dataset.partition.parts[0].name}"
+
+
+def _unrefitted(loop: Loop, why: str) -> str:
     parts = loop.dataset.partition.parts
     trained = f"the bundle of {parts[0].name}, trained on {len(parts[0].fit):,} rows, ships as it was measured"
-    loop.journal.note(f"There was no refit on everything but test ({why}); {trained}.")
+    return f"There was no refit on everything but test ({why}); {trained}."
 
 
 def _members(loop: Loop, trial: Trial) -> list[Trial]:
     """Return the trials whose trainings a refit of ``trial`` repeats."""
     own = {t.recipe: t for t in known(tuple(loop.history.trials.values()))}
     return [own[leaf] for leaf in trainings(trial.recipe) if leaf in own] or [trial]
-
-
-def _send(loop: Loop, trial: Trial, errand: Errand, seconds: Seconds) -> Finished:
-    """Have one job done while nothing else runs."""
-    loop.executor.submit(
-        Job(
-            number=trial.number,
-            recipe=trial.recipe,
-            errand=errand,
-            fingerprint=loop.dataset.fingerprint,
-            store=loop.store.path,
-            seconds=seconds,
-            threads=loop.threads,
-            serving_threads=loop.spec.serving.threads,
-            rounds=rounds_of(trial.recipe, loop.store),
-        )
-    )
-    while True:
-        news = loop.executor.wait(TICK)
-        loop.tick()
-        if news.finished:
-            if news.finished[0].exit_code == Exit.RUN_UNWRITABLE:
-                raise RunUnwritable(news.finished[0].problem)
-            return news.finished[0]
 
 
 def rounds_of(recipe: Recipe, store: Store) -> tuple[int, ...]:

@@ -10,11 +10,11 @@ from typing import Any
 from steelyard.contracts import Ending, Trial
 from steelyard.decide import Decision
 from steelyard.recipe import Recipe, from_json
-from steelyard.search.codec import trial_from_json, weight_from_json
+from steelyard.search.codec import figures_from_json, trial_from_json, weight_from_json
 from steelyard.search.events import Event
-from steelyard.search.final import Verdict, verdict_from_json
+from steelyard.search.final import Shipped, shipped_from_json
 from steelyard.search.store import Outcome
-from steelyard.units import Seconds
+from steelyard.units import Estimate, Seconds
 
 
 @dataclass(slots=True)
@@ -29,8 +29,8 @@ class History:
     """Trials that were started and have not ended: recipe and lever."""
     notes: list[str] = field(default_factory=list)
     decision: Decision | None = None
-    verdict: Verdict | None = None
-    refitted: bool = False
+    shipped: Shipped | None = None
+    test: Mapping[str, Estimate] | None = None
     test_reads: int = 0
     ending: str = ""
     exit_code: int | None = None
@@ -122,12 +122,20 @@ def _decided(history: History, facts: Mapping[str, Any]) -> None:
     history.decision = Decision.from_json(facts["decision"])
 
 
-def _test_read(history: History, facts: Mapping[str, Any]) -> None:
-    history.verdict = verdict_from_json(facts["verdict"])
-    history.refitted = facts["refitted"]
+def _shipped(history: History, facts: Mapping[str, Any]) -> None:
+    history.shipped = shipped_from_json(facts["shipped"])
     history.final_seconds += facts["seconds"]
-    history.test_reads += 1
-    history.notes += list(history.verdict.notes)
+    history.notes += facts["notes"]
+
+
+def _test_reading(history: History, facts: Mapping[str, Any]) -> None:
+    del facts
+    history.test_reads += 1  # from here on it may have been read, whatever comes
+
+
+def _test_read(history: History, facts: Mapping[str, Any]) -> None:
+    history.test = figures_from_json(facts["test"])
+    history.final_seconds += facts["seconds"]
 
 
 def _finished(history: History, facts: Mapping[str, Any]) -> None:
@@ -136,6 +144,8 @@ def _finished(history: History, facts: Mapping[str, Any]) -> None:
 
 def _resumed(history: History, facts: Mapping[str, Any]) -> None:
     del facts
+    if history.exit_code is not None:  # it ended before its time and goes on: what it decided is open again
+        history.decision, history.shipped, history.test = None, None, None
     history.ending, history.exit_code = "", None
 
 
@@ -147,6 +157,8 @@ _FOLDS = {
     "weighed": _weighed,
     "note": _note,
     "decided": _decided,
+    "shipped": _shipped,
+    "test_reading": _test_reading,
     "test_read": _test_read,
     "finished": _finished,
     "resumed": _resumed,

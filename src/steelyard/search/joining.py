@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle import Joined, apply_rule, load
 from steelyard.contracts import Answer, CombiningLever, Evidence, Ints, Rule, ShrinkingLever, Split
-from steelyard.recipe import Combine, Shrink
+from steelyard.recipe import Combine, Recipe, Shrink
 from steelyard.registry import levers
 from steelyard.search.making import Answers, Bench, Made, check_parity, part_answer, ship
 from steelyard.search.training import Refused
@@ -45,55 +46,83 @@ def shrink_once(recipe: Shrink, bench: Bench, source: Path, folder: Path, *, fit
 
 def combine_parts(recipe: Combine, bench: Bench, folder: Path) -> Made:
     """Fit a combining rule, score it on rows it was not fitted on, and join the bundles of every part."""
-    lever = cast("CombiningLever", levers().get(recipe.lever))
-    answers = tuple(bench.store.answers(parent) for parent in recipe.parents)
-    rule, whole = fit_rule(lever, recipe, bench, answers)
+    rule, whole = fit_rule(recipe, bench)
     for part in bench.dataset.partition.parts:
-        members = tuple(bench.store.place(parent) / part.name for parent in recipe.parents)
+        used, members = in_use(rule, [bench.store.place(parent) / part.name for parent in recipe.parents])
         few = part.score[:50]
         columns = bench.dataset.rows.take(few).columns
-        shipped = ship(folder / part.name, in_use(rule, members), bench.about(recipe), columns)
-        expected = apply_rule(rule, [load(member).answer(columns) for member in members], bench.dataset.task)
+        shipped = ship(folder / part.name, Joined(used, members), bench.about(recipe), columns)
+        expected = apply_rule(used, [load(member).answer(columns) for member in members], bench.dataset.task)
         check_parity(bench.dataset.task, expected.scores, shipped.scores, bench.dataset.rows.target)
     return Made(recipe=recipe, answer=whole, rule=rule)
 
 
-def in_use(rule: Rule, members: tuple[Path, ...]) -> Joined:
+Member = TypeVar("Member")
+
+
+def in_use(rule: Rule, members: Sequence[Member]) -> tuple[Rule, tuple[Member, ...]]:
     """Return what ships of a rule and its members: those that a blend gives no weight are left out."""
     weights = rule.get("weights")
     if rule.get("rule") != "blend" or weights is None or all(weights):
-        return Joined(rule, members)
+        return rule, tuple(members)
     kept = [i for i, weight in enumerate(weights) if weight]
-    return Joined({**rule, "weights": [weights[i] for i in kept]}, tuple(members[i] for i in kept))
+    return {**rule, "weights": [weights[i] for i in kept]}, tuple(members[i] for i in kept)
 
 
-def fit_rule(lever: CombiningLever, recipe: Combine, bench: Bench, answers: tuple[Answer, ...]) -> tuple[Rule, Answer]:
+def fit_rule(recipe: Combine, bench: Bench) -> tuple[Rule, Answer]:
     """Return the rule fitted on all rows it may use, and answers on the scored rows.
 
-    Rows that the rule is both fitted on and judged by are answered by a rule fitted without them.
+    Rows that the rule is both fitted on and judged by are answered by a rule fitted without them; so are the rules
+    of its parents, where these are combinations themselves.
     """
-    partition, task = bench.dataset.partition, bench.dataset.task
-    rows = partition.calibration if lever.fits_on == "calibration" else partition.validation
+    lever, partition = _lever(recipe), bench.dataset.partition
+    rows = _rows_for(lever, bench)
     if len(rows) < lever.needs_rows:
         raise Refused(f"{recipe.lever} needs at least {lever.needs_rows} {lever.fits_on} rows; there are {len(rows)}.")
-    where = np.searchsorted(partition.scored, rows)
-    rule = lever.fit(_evidence(bench, answers, rows), recipe.settings, bench.work)
-    given = apply_rule(rule, list(answers), task)
+    everything = np.ones(len(partition.scored), dtype=bool)
+    rule, given = _fitted(recipe, bench, everything)
     whole = Answer(given.scores.copy(), given.decided.copy())
-    if len(np.intersect1d(rows, partition.validation)):
-        group = _groups(bench, rows)
+    judged = np.intersect1d(partition.validation, np.concatenate([_rows_for(x, bench) for x in _levers(recipe)]))
+    if len(judged):
+        where, group = np.searchsorted(partition.scored, judged), _groups(bench, judged)
         for number in np.unique(group):
-            held = group == number
-            without = lever.fit(_evidence(bench, answers, rows[~held]), recipe.settings, bench.work)
-            judged = apply_rule(without, [part_answer(a, where[held]) for a in answers], task)
-            whole.scores[where[held]], whole.decided[where[held]] = judged.scores, judged.decided
+            held = where[group == number]
+            without = everything.copy()
+            without[held] = False
+            _, answer = _fitted(recipe, bench, without)
+            whole.scores[held], whole.decided[held] = answer.scores[held], answer.decided[held]
     return rule, whole
 
 
-def _evidence(bench: Bench, answers: tuple[Answer, ...], rows: Ints) -> Evidence:
-    index = np.searchsorted(bench.dataset.partition.scored, rows)
+def _fitted(recipe: Combine, bench: Bench, known: NDArray[np.bool_]) -> tuple[Rule, Answer]:
+    """Fit a combination, and the combinations under it, on the scored rows in ``known``; answer every scored row."""
+    lever, scored = _lever(recipe), bench.dataset.partition.scored
+    answers = [
+        _fitted(parent, bench, known)[1] if isinstance(parent, Combine) else bench.store.answers(parent)
+        for parent in recipe.parents
+    ]
+    rows = np.intersect1d(_rows_for(lever, bench), scored[known])
+    index = np.searchsorted(scored, rows)
     split = bench.dataset.rows.take(rows)
-    return Evidence(tuple(part_answer(a, index) for a in answers), split.target, split.weights)
+    evidence = Evidence(tuple(part_answer(a, index) for a in answers), split.target, split.weights)
+    rule = lever.fit(evidence, recipe.settings, bench.work)
+    return rule, apply_rule(rule, answers, bench.dataset.task)
+
+
+def _lever(recipe: Combine) -> CombiningLever:
+    return cast("CombiningLever", levers().get(recipe.lever))
+
+
+def _levers(recipe: Recipe) -> list[CombiningLever]:
+    """Return the combining levers of a recipe and of the combinations under it."""
+    if not isinstance(recipe, Combine):
+        return []
+    return [_lever(recipe), *(lever for parent in recipe.parents for lever in _levers(parent))]
+
+
+def _rows_for(lever: CombiningLever, bench: Bench) -> Ints:
+    partition = bench.dataset.partition
+    return partition.calibration if lever.fits_on == "calibration" else partition.validation
 
 
 def _groups(bench: Bench, rows: Ints) -> NDArray[Any]:
@@ -104,6 +133,9 @@ def _groups(bench: Bench, rows: Ints) -> NDArray[Any]:
         for number, part in enumerate(parts):
             owner[np.isin(rows, part.score)] = number
         return owner
+    if bench.dataset.times is not None:  # neighbours in time are alike: they go together
+        place = np.argsort(np.argsort(bench.dataset.times[rows], kind="stable"), kind="stable")
+        return place * CROSS // max(1, len(rows))
     generator = np.random.default_rng(11)
     if bench.dataset.groups is not None:
         names, inverse = np.unique(bench.dataset.groups[rows], return_inverse=True)

@@ -11,10 +11,11 @@ from steelyard.contracts import Context, Ending, Errand, Job, Move, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
-from steelyard.recipe import Recipe, Train, to_json
+from steelyard.recipe import Recipe, Train, digest, to_json
 from steelyard.registry import learners, levers
 from steelyard.search.allowance import Allowance
 from steelyard.search.codec import trial_to_json
+from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.journal import Journal
@@ -26,7 +27,6 @@ from steelyard.spec import Spec
 from steelyard.tasks import metric
 from steelyard.units import Seconds
 
-TICK = Seconds(0.25)
 _LOST = {"late": Ending.BUDGET_SPENT, "memory": Ending.OUT_OF_MEMORY, "refused": Ending.REFUSED}
 
 
@@ -103,10 +103,8 @@ class Loop:
 
     def _let_go(self) -> None:
         """Stop what runs, without an ending: a resumed run takes it up again; weigh what was measured."""
-        self.executor.cancel()
-        while self.running:
-            for finished in self.executor.wait(TICK).finished:
-                self.running.pop(finished.job.number, None)
+        let_go(self.executor)
+        self.running.clear()
         self._weigh()
 
     def _idle_and_done(self) -> bool:
@@ -211,36 +209,34 @@ class Loop:
 
     def _weigh(self) -> None:
         """Weigh what was measured and not weighed yet, one after the other, while nothing else runs."""
+        first = self.dataset.partition.parts[0].name
         for trial in known(self._trials()):
-            if trial.weight is not None:
-                continue
-            self.executor.submit(
-                Job(
-                    number=trial.number,
-                    recipe=trial.recipe,
-                    errand=Errand.WEIGH,
-                    fingerprint=self.dataset.fingerprint,
-                    store=self.store.path,
-                    seconds=Seconds(max(0.5, min(30.0, self.allowance.remaining() - 0.5))),
-                    threads=self.threads,
-                    serving_threads=self.spec.serving.threads,
-                )
-            )
-            self._weighed(self._one())
+            left = self.allowance.remaining() - 0.3
+            if trial.weight is None and left > 0:
+                bundle = f"{digest(trial.recipe)}/{first}"
+                job = self.job(trial, Errand.WEIGH, Seconds(min(30.0, left)), bundle=bundle)
+                self._weighed(send(self.executor, job, self.tick))
 
-    def _one(self) -> Finished:
-        while True:
-            news = self.executor.wait(TICK)
-            self.tick()
-            if news.finished:
-                return news.finished[0]
+    def job(self, trial: Trial, errand: Errand, seconds: Seconds, *, bundle: str = "") -> Job:
+        """Return a job that is about a trial that was measured."""
+        return Job(
+            number=trial.number,
+            recipe=trial.recipe,
+            errand=errand,
+            fingerprint=self.dataset.fingerprint,
+            store=self.store.path,
+            seconds=seconds,
+            threads=self.threads,
+            serving_threads=self.spec.serving.threads,
+            bundle=bundle,
+        )
 
     def _weighed(self, finished: Finished) -> None:
+        number = finished.job.number
         note = f"It could not be weighed: {finished.problem}." if finished.left is None else ""
-        self.journal.write(
-            "weighed",
-            {"number": finished.job.number, "weight": finished.left, "note": note, "seconds": finished.seconds},
-        )
+        facts = {"number": number, "weight": finished.left, "note": note, "seconds": finished.seconds}
+        self.journal.write("weighed", facts)
+        self.search.tell(self.history.trials[number])
 
     def _trials(self) -> tuple[Trial, ...]:
         return tuple(t for _, t in sorted(self.history.trials.items()))

@@ -54,8 +54,8 @@ class Search:
         return tuple(learner.name for learner in self._learners)
 
     def tell(self, trial: Trial) -> None:
-        """Take a trial that ended, whatever its ending."""
-        self.trials.append(trial)
+        """Take a trial that ended, whatever its ending; one told before is replaced."""
+        self.trials = [t for t in self.trials if t.number != trial.number] + [trial]
         self.trials.sort(key=lambda t: t.number)
 
     def ask(self, running: Sequence[Trial] = (), affordable: Callable[[Ranked], bool] | None = None) -> Move | None:

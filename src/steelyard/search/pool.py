@@ -62,6 +62,11 @@ class LocalPool:
         for _ in range(slots):
             self._start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is on a job."""
+        return any(worker.job is not None for worker in self._workers)
+
     def submit(self, job: Job) -> None:
         """Hand a job to a free worker."""
         worker = next(w for w in self._workers if w.job is None)

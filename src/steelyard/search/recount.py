@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from steelyard.contracts import Schema
 from steelyard.data import store
+from steelyard.decide import serving_cost
 from steelyard.errors import RunUnreadable
-from steelyard.money import Entry, Prices, compute_entry, cost_per_million, note_entry
+from steelyard.money import Entry, Prices, compute_entry, note_entry
 from steelyard.recipe import describe
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder
-from steelyard.search.history import History, base_of
+from steelyard.search.history import History
 from steelyard.search.record import Final, RunRecord, Spent
 from steelyard.spec import Spec, parse
 from steelyard.units import Money, Seconds
 
 
-def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = None) -> RunRecord:
+def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
     """Return the record of a run, finished or not. Reads only; never locks.
 
     Raises
@@ -30,8 +32,7 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
     if history.data is None:
         raise RunUnreadable(f"{folder.path} ended before its data was read; start a new run, or `run --resume` it")
     spec = spec or parse(folder.asked(), source=str(folder.spec))
-    start = base_of(history, base)
-    prices = Prices.load(spec.prices if start is None or spec.prices is None else start / spec.prices)
+    prices = Prices.from_json(history.facts["prices"])  # those in force when it was run, whatever they are today
     known = store.describe(folder.path)
     entries = tuple(entries_of(history, prices))
     money = sum((e.amount for e in entries), start=Money(prices.core_hour.amount.amount * 0, prices.currency))
@@ -52,7 +53,7 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
         trials=tuple(t for _, t in sorted(history.trials.items())),
         entries=entries,
         decision=history.decision,
-        final=final_of(history, folder, spec, prices),
+        final=final_of(history, folder, spec, prices, known.schema),
         notes=tuple(dict.fromkeys(history.notes)),
         test_reads=history.test_reads,
         machine=dict(history.facts["machine"]),
@@ -61,8 +62,8 @@ def recount(folder: RunFolder, *, spec: Spec | None = None, base: Path | None = 
 
 def shipped(folder: RunFolder) -> Path | None:
     """Return the bundle that a run ships, once there is one; reads the events alone."""
-    verdict = History.of(read_events(folder.events)[0]).verdict
-    return None if verdict is None else folder.bundles / verdict.bundle
+    found = History.of(read_events(folder.events)[0]).shipped
+    return None if found is None else folder.bundles / found.bundle
 
 
 def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
@@ -78,7 +79,7 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
         spent += took
         yield compute_entry(f"trial {number}: {describe(trial.recipe)}", Seconds(took), prices, trial=number)
     others = {"weighing bundles": history.weigh_seconds * threads}
-    if history.verdict is not None:
+    if history.shipped is not None:
         others["refit, test and final weighing"] = history.final_seconds * threads
     for what, took in others.items():
         spent += took
@@ -89,19 +90,18 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
         yield note_entry(sentence, prices)
 
 
-def final_of(history: History, folder: RunFolder, spec: Spec, prices: Prices) -> Final | None:
-    """Return the shipped bundle with its figures, once the test rows were read."""
-    verdict, decision = history.verdict, history.decision
-    if verdict is None or decision is None:
+def final_of(history: History, folder: RunFolder, spec: Spec, prices: Prices, schema: Schema) -> Final | None:
+    """Return what ships with its figures, once that is settled."""
+    shipped, decision = history.shipped, history.decision
+    if shipped is None or decision is None:
         return None
     trial = history.trials[decision.number]
-    serving = spec.serving
     return Final(
-        bundle=folder.bundles / verdict.bundle,
-        refitted=history.refitted,
+        bundle=folder.bundles / shipped.bundle,
+        refitted=shipped.refitted,
         validation=trial.validation,
-        test=verdict.test,
-        weight=verdict.weight,
-        cost_per_million=cost_per_million(verdict.weight, prices, serving.traffic, serving.latency_p95_ms),
+        test=history.test or {},
+        weight=shipped.weight,
+        cost_per_million=serving_cost(shipped.weight, prices, spec, trial.recipe, schema),
         rounds=trial.rounds,
     )

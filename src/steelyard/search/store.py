@@ -81,8 +81,12 @@ class Store:
         self.bundles = path / "bundles"
 
     def dataset(self) -> Dataset:
-        """Return the data, read once a process."""
-        return _read(self.path)
+        """Return the data, read once a process for as long as its file is the same."""
+        try:
+            seen = (self.path / "data.json").stat()
+        except OSError:
+            return _read(self.path, 0, 0)
+        return _read(self.path, seen.st_mtime_ns, seen.st_ino)
 
     def place(self, recipe: Recipe) -> Path:
         """Return where a recipe's parts lie once it is finished."""
@@ -135,9 +139,12 @@ class Store:
             json.dump(outcome_to_json(replace(outcome, kept=True)), text)
             text.flush()
             _flush(text.fileno())
-        with contextlib.suppress(FileExistsError, IsADirectoryError):
-            if not self.place(outcome.recipe).exists():
-                folder.rename(self.place(outcome.recipe))
+        place = self.place(outcome.recipe)
+        try:
+            folder.rename(place)
+        except OSError:
+            if not place.exists():  # otherwise another executor was faster: theirs is the same
+                raise
         sync_folder(self.bundles)
 
     def sweep(self) -> None:
@@ -164,5 +171,6 @@ def _flush(handle: int) -> None:
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path) -> Dataset:
+def _read(path: Path, changed: int, inode: int) -> Dataset:
+    del changed, inode  # they are the cache's
     return store.read(path)

@@ -29,14 +29,12 @@ def train_parts(recipe: Train, bench: Bench, folder: Path) -> Made:
     learner = willing(recipe, bench)
     answers = Answers(bench.dataset)
     rounds: list[int] = []
-    for number, part in enumerate(bench.dataset.partition.parts):
+    for part in bench.dataset.partition.parts:
         if bench.meter.remaining() <= 0:
             raise OutOfTime
         took, answer = train_once(recipe, learner, bench, folder / part.name, fit=part.fit, score=part.score)
         if bench.meter.pruned:
             raise Pruned
-        if bench.meter.late and number + 1 < len(bench.dataset.partition.parts):
-            raise OutOfTime
         answers.put(part.score, answer)
         rounds += [] if took is None else [took]
         if not bench.meter.part_done(_aim(bench.dataset, part.score, answer)):
@@ -57,9 +55,12 @@ def train_once(
         began = time.monotonic()
         fitted = _fit(recipe, learner, bench, kept, early)
         took, left = time.monotonic() - began, bench.meter.remaining()
-        if fitted.rounds and worth_again(dataset, learner, len(fit)) and left > 2 * took:
-            fixed = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
-            fitted = _fit(fixed, learner, bench, fit, None)
+        if fitted.rounds and worth_again(dataset, learner, len(fit)):
+            if left > 2 * took:
+                fixed = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
+                fitted = _fit(fixed, learner, bench, fit, None)
+            else:
+                bench.meter.note("There was no time to train again on the rows that early stopping had set aside.")
     else:
         fitted = _fit(recipe, learner, bench, fit, None)
     held = dataset.rows.take(score)
@@ -79,6 +80,10 @@ def _fit(recipe: Train, learner: Learner, bench: Bench, fit: Ints, early: Ints |
     fitted = learner.fit(recipe.plan, train, valid, work, bench.meter)
     if bench.meter.pruned:
         raise Pruned
+    if getattr(fitted, "stopped", False):
+        if len(dataset.partition.parts) > 1 or recipe.plan.rounds is not None:
+            raise OutOfTime  # half of the folds, or fewer rounds than the recipe says, are no measurement of it
+        bench.meter.late = True
     return fitted
 
 
@@ -119,8 +124,15 @@ def cut_early(dataset: Dataset, fit: Ints, seed: int) -> tuple[Ints, Ints]:
     share = 0.15 if len(fit) < 5_000 else 0.1
     keep = max(1, round(len(fit) * share))
     if dataset.times is not None:
-        order = fit[np.argsort(dataset.times[fit], kind="stable")]
-        return order[:-keep], order[-keep:]
+        times = dataset.times[fit]
+        if dataset.groups is not None:  # a group is as late as its latest row
+            _, group = np.unique(dataset.groups[fit], return_inverse=True)
+            latest = np.full(group.max() + 1, -np.inf)
+            np.maximum.at(latest, group, times)
+            times = latest[group]
+        late = times > np.sort(times)[-keep - 1]
+        if late.any():  # rows of one time stay together
+            return fit[~late], fit[late]
     generator = np.random.default_rng([seed, 7])
     if dataset.groups is not None:
         names = generator.permutation(np.unique(dataset.groups[fit]))

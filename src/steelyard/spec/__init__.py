@@ -26,6 +26,7 @@ from steelyard.spec._parts import (
 from steelyard.spec._reference import json_schema, reference
 from steelyard.spec._rules import check_task
 from steelyard.spec._spec import Spec
+from steelyard.spec._unused import unused
 from steelyard.spec._yaml import compact
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "load",
     "parse",
     "reference",
+    "unused",
 ]

@@ -102,7 +102,9 @@ class ColumnsPart(Part):
     image: tuple[Word, ...] = Field((), description="Columns of image files, relative to the data file.")
     time: tuple[Word, ...] = Field((), description="Columns to read as dates.")
     weight: Word | None = Field(None, description="Column of positive row weights; never a feature.")
-    price: dict[Word, Cost] = Field(default_factory=dict, description="Money per row that a column costs to collect.")
+    price: dict[Word, Cost] = Field(
+        default_factory=dict, description="Money a row that a column costs to collect; part of the cost of serving."
+    )
     allow: tuple[Word, ...] = Field((), description="Columns to keep although they seem to give the target away.")
 
 
@@ -122,10 +124,17 @@ class SplitPart(Part):
 class Quality(Part):
     """Which metric counts, and what it must reach."""
 
-    metric: str | None = Field(None, description="Name of the metric; unset: by task.")
+    metric: str | None = Field(
+        None, description="Name of the metric, which targets are held against too; unset: by task; value: money."
+    )
     at_least: float | None = Field(None, description="Target of a metric that is better when higher.")
     at_most: float | None = Field(None, description="Target of a metric that is better when lower.")
-    tolerance: float = Field(0.01, ge=0, description="Loss of quality, in units of the metric, that counts as equal.")
+    tolerance: float = Field(
+        0.01,
+        ge=0,
+        description="Loss of quality that counts as equal, in units of the metric; with value: as a share of the way "
+        "from the constant model to the best.",
+    )
     confidence: float | None = Field(
         None, gt=0.5, lt=1, description="Ask for the bound of that confidence to meet the target, not the estimate."
     )
@@ -154,7 +163,7 @@ class Serving(Part):
     latency_p95_ms: float | None = Field(None, gt=0, description="95% of single rows answered within, ms.")
     size_mb: float | None = Field(None, gt=0, description="Most bytes on disk, in units of 1,000,000 bytes.")
     cost_per_million: Cost | None = Field(None, description="Most money for a million predictions.")
-    device: str = Field("server-core", description="Kind of machine that serves.")
+    device: Literal["server-core"] = Field("server-core", description="Kind of machine that serves.")
     threads: int = Field(1, ge=1, le=256, description="Threads that one prediction may use.")
     traffic: Traffic | None = Field(
         None, description="How many requests come.", examples=[{"mean_rps": 50, "peak_rps": 200}]
@@ -166,7 +175,7 @@ class Budget(Part):
 
     minutes: float | None = Field(None, ge=0, description="Wall-clock time of the whole command, minutes.")
     money: Cost | None = Field(None, description="Compute and labels at the prices in force.")
-    labels: int | None = Field(None, ge=0, description="Labels that may be bought.")
+    labels: int | None = Field(None, ge=0, description="Labels that may be bought; no lever of this version buys any.")
     trials: int | None = Field(None, ge=0, description="Recipes that may be tried.")
     memory_gb: float | None = Field(None, gt=0, description="Memory of one trial, in units of 1e9 bytes.")
 

@@ -84,6 +84,8 @@ def _target(aim: Metric, spec: Spec) -> Iterator[Problem]:
         asked = getattr(spec.quality, name)
         if asked is not None and not aim.low <= asked <= aim.high:
             hint = f" (did you mean {asked / 100:g}?)" if aim.high == 1 and 1 < asked <= 100 else ""
+            if spec.value is not None and spec.quality.metric is None:
+                hint += "; to ask for money, write metric: value"
             yield Problem(
                 ("quality", name), f"{aim.name} lies between {aim.low:g} and {aim.high:g}; got {asked:g}{hint}"
             )

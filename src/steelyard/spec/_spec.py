@@ -116,7 +116,7 @@ class Spec(Part):
         description="What decisions are worth.",
         examples=[{"true_positive": "500 USD", "false_positive": "-40 USD"}],
     )
-    horizon_months: float = Field(12, gt=0, description="Months over which returns count.")
+    horizon_months: float = Field(12, gt=0, description="Months over which returns count; no effect in this version.")
     levers: LeversPart = Field(
         default_factory=LeversPart,
         description="Which levers may be pulled.",

@@ -91,6 +91,8 @@ def _phrase(annotation: Any, metadata: Iterable[Any] = (), examples: list[Any] |
 def _inside(generic: Any) -> str:
     """Say what a list, a mapping or a choice takes."""
     arguments = get_args(generic)
+    if get_origin(generic) is Literal and len(arguments) == 1:
+        return f"{arguments[0]}, the only one in this version"
     if get_origin(generic) is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if get_origin(generic) is tuple:

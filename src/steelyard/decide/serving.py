@@ -1,0 +1,43 @@
+"""What serving one candidate costs: its machines, and the columns that somebody has to be paid to collect."""
+
+from __future__ import annotations
+
+from steelyard.contracts import Schema, Weight
+from steelyard.money import Prices, cost_per_million
+from steelyard.recipe import Recipe, trainings
+from steelyard.spec import Spec
+from steelyard.units import Estimate, Money
+
+
+def serving_cost(
+    weight: Weight, prices: Prices, spec: Spec, recipe: Recipe | None = None, schema: Schema | None = None
+) -> Estimate:
+    """Return what a million predictions cost: :func:`steelyard.money.cost_per_million` for the wishes of a spec.
+
+    Parameters
+    ----------
+    weight : Weight
+        What the bundle weighs.
+    prices : Prices
+        Prices in force.
+    spec : Spec
+        Its ``serving`` and ``columns.price`` are used here.
+    recipe, schema : optional
+        As in :func:`collecting`.
+    """
+    serving, rows = spec.serving, collecting(spec, recipe, schema)
+    return cost_per_million(weight, prices, serving.traffic, serving.latency_p95_ms, rows)
+
+
+def collecting(spec: Spec, recipe: Recipe | None = None, schema: Schema | None = None) -> Money | None:
+    """Return what the priced columns of one row cost to collect, ``None`` where nothing is priced.
+
+    Only what models read is paid for: with a schema, its features; without one, every priced column that the spec
+    does not set aside. A recipe of nothing but the constant model reads no column.
+    """
+    if recipe is not None and all(leaf.learner == "constant" for leaf in trainings(recipe)):
+        return None
+    aside = {spec.columns.weight, spec.split.column, *spec.columns.ignore}
+    read = set(spec.columns.price) - aside if schema is None else {column.name for column in schema.features}
+    prices = [price for name, price in spec.columns.price.items() if name in read]
+    return sum(prices[1:], start=prices[0]) if prices else None
