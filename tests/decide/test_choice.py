@@ -9,7 +9,7 @@ from steelyard.contracts import Problem, Task
 from steelyard.decide import Decision
 from steelyard.errors import NothingMeasured
 from steelyard.recipe import Shrink, Train
-from steelyard.spec import Quality, Serving
+from steelyard.spec import Quality, Serving, Value
 from steelyard.units import Estimate
 
 
@@ -294,12 +294,10 @@ def test_with_values_a_target_of_quality_is_held_against_the_usual_metric_not_ag
     one = bench.candidate(1, 90.0, roc_auc=roc_auc, value=Estimate(90.0, 85.0, 95.0))
 
     def checked(**quality):
-        return bench.decide([one], aim="value", task=task, quality=Quality(**quality)).targets[0]
+        parts = {"quality": Quality(**quality), "value": Value(false_positive=-1, false_negative=-5)}
+        return bench.decide([one], aim="value", task=task, **parts).targets[0]
 
-    assert (checked(at_least=0.78).name, checked(at_least=0.78).got, checked(at_least=0.78).met) == (
-        "roc_auc",
-        roc_auc,
-        False,
-    )
+    missed, money = checked(at_least=0.78), checked(metric="value", at_least=80)
+    assert (missed.name, missed.got, missed.met) == ("roc_auc", roc_auc, False)
     assert checked(at_least=0.6).met
-    assert (checked(metric="value", at_least=80).name, checked(metric="value", at_least=80).met) == ("value", True)
+    assert (money.name, money.met) == ("value", True)

@@ -35,6 +35,7 @@ class Comparison:
     paired: Paired
     tolerance: float
     _known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
+    _bare: dict[tuple[int, int], Estimate] = field(default_factory=dict)
 
     def worth(self, candidate: Candidate) -> float:
         """Return the aim of a candidate, higher better; of money, what is left after serving."""
@@ -49,8 +50,9 @@ class Comparison:
 
     def verdict(self, best: Candidate, other: Candidate) -> Verdict:
         """Say whether ``other`` is as good as ``best``."""
-        if not self.difference(best, other).overlaps(0.0):
-            return Verdict.APART
+        self.difference(best, other)
+        if not self._bare[best.number, other.number].overlaps(0.0):
+            return Verdict.APART  # by quality alone: a difference in serving cost, which has no spread, is no evidence
         return Verdict.EQUAL if self.close(best, other) else Verdict.UNCLEAR
 
     def close(self, best: Candidate, other: Candidate) -> bool:
@@ -62,7 +64,7 @@ class Comparison:
         return loss <= self.tolerance + 1e-9 * max(1.0, abs(self.tolerance))
 
     def _shifted(self, first: Candidate, second: Candidate) -> Estimate:
-        found = self.paired(first.number, second.number)
+        found = self._bare[first.number, second.number] = self.paired(first.number, second.number)
         shift = self._serving(second) - self._serving(first)
         return Estimate(found.value + shift, found.low + shift, found.high + shift, found.how, found.unit, found.source)
 

@@ -54,11 +54,11 @@ def _frontier(report: Json) -> Table:
     task = report["task"]
     table = plain_table("Frontier: no other candidate beats these on every count")
     table.add_column("", width=1)
-    table.add_column("candidate", ratio=1, overflow="fold")
+    table.add_column("candidate", ratio=1, min_width=13, overflow="fold")
     arrow = "higher is better" if task["better"] == "higher" else "lower is better"
     table.add_column(f"{task['aim']}, 95% interval\n({arrow})", justify="right", no_wrap=True)
     table.add_column("p95 of\none row", justify="right", no_wrap=True)
-    table.add_column("per million\npredictions", justify="right", no_wrap=True)
+    table.add_column("a million\npredictions", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for row in report["frontier"]:
         style = "bold" if row["chosen"] else ""
@@ -154,5 +154,6 @@ def plain_table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         expand=True,
         pad_edge=False,
+        padding=(0, 0, 0, 1),
         header_style="dim",
     )
