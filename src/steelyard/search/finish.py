@@ -68,7 +68,7 @@ def choose(loop: Loop) -> Decision:
     """
     trials = [t for _, t in sorted(loop.history.trials.items())]
     prices, spec, dataset = loop.allowance.prices, loop.spec, loop.dataset
-    found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task)) is not None]
+    found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task, dataset.schema)) is not None]
     if not found:
         raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
     constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner == "constant"]
