@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # loading what draws boxes would take half of the 0.4 s that help may take
     help="Weigh every way to build a model: what it costs, what it returns, in your money, with an error bar.",
     epilog="Exit codes are listed in docs/exit-codes.md. Start with: steelyard demo",
 )
@@ -56,7 +56,7 @@ def _console(*, err: bool = False) -> Any:
     return importlib.import_module("rich.console").Console(stderr=err)
 
 
-@app.command()
+@app.command(short_help="Try what a spec allows, decide, ship.")
 def run(
     spec: Annotated[Path | None, typer.Argument(help="The YAML file that says what is wanted.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; unset: runs/<name>-<stamp>.")] = None,
@@ -79,7 +79,7 @@ def run(
     _run(work, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="A diagnosis, start to end, in under a minute.")
 def demo(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; unset: runs/demo-<stamp>.")] = None,
     as_json: Json = False,
@@ -107,7 +107,7 @@ def _run(work: Callable[[Any, float], Any], *, as_json: bool) -> None:
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(short_help="Draft a spec from the data; it runs unedited.")
 def init(
     data: Annotated[str, typer.Argument(help="File, folder, zip, or sklearn:NAME.", show_default=False)],
     target: Annotated[str, typer.Option(help="Column to predict.", show_default=False)],
@@ -123,7 +123,7 @@ def init(
     sys.stdout.write(f"wrote {out}; run it with: steelyard run {out}\n")
 
 
-@app.command()
+@app.command(short_help="Look at the data; train nothing.")
 def check(spec: SpecPath, as_json: Json = False) -> None:
     """Read and check the data of a spec without training anything: types, missing cells, leaks, splits."""
     found = _api().check(spec)
@@ -135,7 +135,7 @@ def check(spec: SpecPath, as_json: Json = False) -> None:
         raise typer.Exit(int(Exit.DATA_UNFIT))
 
 
-@app.command()
+@app.command(short_help="Print the tables of a run again.")
 def show(run: RunPath, as_json: Json = False) -> None:
     """Print the tables of a run again, finished or not."""
     report = _api().open_run(run).report
@@ -145,7 +145,7 @@ def show(run: RunPath, as_json: Json = False) -> None:
         _views().show(report, _console())
 
 
-@app.command()
+@app.command(short_help="Write the page and the card of a run anew.")
 def report(run: RunPath) -> None:
     """Write report.html, report.json and card.md of a run anew and print where they are."""
     opened = _api().open_run(run)
@@ -153,7 +153,7 @@ def report(run: RunPath) -> None:
     sys.stdout.write(f"{opened.folder / 'report.html'}\n")
 
 
-@app.command()
+@app.command(short_help="Predict rows with a bundle.")
 def predict(
     bundle: AnyBundle,
     rows: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.", show_default=False)],
@@ -171,7 +171,7 @@ def predict(
         api.write_predictions(predictions, out)
 
 
-@app.command()
+@app.command(short_help="Measure a bundle on labelled rows.")
 def evaluate(
     bundle: AnyBundle,
     rows: Annotated[Path, typer.Argument(help="Labelled rows: CSV, JSON Lines or Parquet.", show_default=False)],
@@ -187,19 +187,19 @@ def evaluate(
         _views().show_evaluation(figures, _console())
 
 
-@app.command()
+@app.command(short_help="List what can be trained.")
 def learners(as_json: Json = False) -> None:
     """List what can be trained."""
     _list("learners", as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="List what makes models better or cheaper.")
 def levers(as_json: Json = False) -> None:
     """List what can make a model better or cheaper, with the paper of each."""
     _list("levers", as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="List the prices in force, with their source.")
 def prices(
     file: Annotated[Path | None, typer.Option("--prices", help="File of own prices.")] = None, as_json: Json = False
 ) -> None:

@@ -4,10 +4,17 @@
 other processes; ``coerce`` turns rows into columns at predict time with the rules that training used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from steelyard.data.coerce import extras, row_to_columns, to_columns
 from steelyard.data.dataset import Dataset, Finding, Part, Partition, Severity
-from steelyard.data.load import Inspection, inspect, load
 from steelyard.data.plain import read_plain
+
+if TYPE_CHECKING:
+    from steelyard.data.loading import Inspection, inspect, load
 
 __all__ = [
     "Dataset",
@@ -23,3 +30,10 @@ __all__ = [
     "row_to_columns",
     "to_columns",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what reads and checks data when it is first asked for: what answers rows does without it."""
+    if name in {"Inspection", "inspect", "load"}:
+        return getattr(importlib.import_module("steelyard.data.loading"), name)
+    raise AttributeError(f"module 'steelyard.data' has no attribute {name!r}")

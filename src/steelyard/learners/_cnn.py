@@ -65,6 +65,8 @@ class Cnn:
 
     name = "cnn"
     honours = frozenset({"settings", "rounds"})
+    modules = ("torch", "torch._dynamo", "steelyard.learners._cnn_train")
+    """What a worker loads ahead, so that no training waits for it; the first optimiser asks for the second."""
     about = "Images by a small residual net in PyTorch, trained from nothing."
     weighty = True
 

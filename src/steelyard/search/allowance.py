@@ -24,6 +24,8 @@ PART_OVERHEAD = 0.15
 """Seconds that each part of a trial takes beside its training: export, write, read back, score."""
 MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
+SHORTENED = 0.2
+"""Share of its usual time with which a training that can end early is still worth starting."""
 SLACK = 1.5
 """A refit may take this many times what the trials suggest."""
 
@@ -84,12 +86,16 @@ class Allowance:
         own = (left - CLOSING) / (1 + self.growth * SLACK / self.parts)
         return Seconds(min(own, left - self.reserve(trials, best)))
 
-    def affords(self, ranked: Ranked, trials: Sequence[Trial], best: Trial | None) -> bool:
-        """Tell whether a move should end in time, going by what this machine has shown so far."""
+    def affords(self, ranked: Ranked, trials: Sequence[Trial], best: Trial | None, *, shortens: bool = False) -> bool:
+        """Tell whether a move should end in time, going by what this machine has shown so far.
+
+        One that ``shortens`` its training to the time it has needs a share of it only.
+        """
         left = self.job_seconds(trials, best)
         if math.isinf(left):
             return True
-        return self.foreseen(ranked.seconds) * self.pace(trials) <= left
+        least = SHORTENED if shortens else 1.0
+        return self.foreseen(ranked.seconds) * self.pace(trials) * least <= left
 
     def foreseen(self, seconds: float) -> Seconds:
         """Return what a trial should take whose trainings should take ``seconds``."""

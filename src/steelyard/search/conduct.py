@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -218,8 +218,7 @@ class Session:
         search, refused = search_of(self.spec, dataset, self.threads)
         for sentence in (*unused(self.spec), *refused):
             self.journal.note(sentence)
-        modules = (m for name in search.names for m in getattr(learners().get(name), "modules", ()))
-        executor.load(tuple(dict.fromkeys(modules)))
+        executor.load(_modules(search.names))
         for _, trial in sorted(self.journal.history.trials.items()):
             search.tell(trial)
         return Loop(
@@ -320,6 +319,12 @@ def _processor() -> str:
 
 def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _modules(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what the learners of these names need loaded: their own modules, and what they name themselves."""
+    made = [learners().get(name) for name in names]
+    return tuple(dict.fromkeys(m for one in made for m in (type(one).__module__, *getattr(one, "modules", ()))))
 
 
 def refuse_hard_limits(spec: Spec) -> None:

@@ -13,16 +13,21 @@ import numpy as np
 from steelyard.bundle import Joined, load
 from steelyard.contracts import Answer, Ints, Kind, Split, Weight
 from steelyard.data import Dataset
+from steelyard.errors import SteelyardError
 from steelyard.measure import quality, weigh
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents, trainings
 from steelyard.search.codec import weight_from_json, weight_to_json
 from steelyard.search.joining import in_use, shrink_once
 from steelyard.search.making import Bench, ship
-from steelyard.search.training import train_once, willing
+from steelyard.search.training import cut_short, train_once, willing
 from steelyard.units import Estimate, Seconds
 
 WEIGH_SECONDS = 10.0
 """Most time that weighing one bundle may take."""
+
+
+class RefitLate(SteelyardError):
+    """A refit had no time for its rounds; it would be another model than the one that was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,9 @@ def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], 
     match recipe:
         case Train():
             fixed = replace(recipe, plan=replace(recipe.plan, rounds=rounds[0])) if rounds[0] else recipe
-            train_once(fixed, willing(fixed, bench), bench, folder, fit=everything, score=few)
+            fitted, _ = train_once(fixed, willing(fixed, bench), bench, folder, fit=everything, score=few)
+            if cut_short(fitted):
+                raise RefitLate(f"it was cut short after {fitted.rounds} of {rounds[0]} rounds")
         case Shrink():
             shrink_once(recipe, bench, sources[0], folder, fit=everything, held=bench.dataset.rows.take(few))
         case Combine():

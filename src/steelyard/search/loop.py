@@ -66,6 +66,11 @@ def search_of(spec: Spec, dataset: Dataset, threads: int) -> tuple[Search, tuple
     return Search(context_of(spec, dataset, threads), willing, pulled), tuple(refused)
 
 
+def _shortens(recipe: Train) -> bool:
+    """Tell whether a learner trains in rounds, and so can end a first look at it when its time is up."""
+    return "rounds" in learners().get(recipe.learner).honours
+
+
 @dataclass(slots=True, kw_only=True)
 class Loop:
     """Runs trials until it is time to decide. All state is in the journal's events; this only moves it on."""
@@ -130,7 +135,9 @@ class Loop:
 
     def _next(self, *, anyway: bool = False) -> Move | None:
         def affordable(ranked: Ranked) -> bool:
-            return anyway or self.allowance.affords(ranked, self._trials(), self._best())
+            move = ranked.move
+            shortens = move.lever == "start" and isinstance(move.recipe, Train) and _shortens(move.recipe)
+            return anyway or self.allowance.affords(ranked, self._trials(), self._best(), shortens=shortens)
 
         return self.search.ask(tuple(self.running.values()), affordable)
 

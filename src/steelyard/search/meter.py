@@ -11,6 +11,9 @@ from steelyard.units import Seconds
 PART_STEP = 1_000_000
 """Steps from here on count finished parts (folds); below, rounds within the first part."""
 
+FIRST = 0.75
+"""Share of an equal part of the time that the first of several parts gets."""
+
 
 class JobMeter:
     """The meter of one job.
@@ -27,6 +30,7 @@ class JobMeter:
         tell: Callable[[int, float], None] | None = None,
     ) -> None:
         self._end = time.monotonic() + seconds
+        self._part_end = math.inf
         self._hurdles = dict(hurdles or {})
         self._tell = tell
         self._part = 0
@@ -55,9 +59,18 @@ class JobMeter:
             self._keep(PART_STEP + self._part, mean, judged=mean)
         return not self.pruned
 
+    def share_out(self, parts: int) -> None:
+        """Give the part that begins now its share of the time left, ``parts`` being those still to come.
+
+        The first of several gets a little less: the others repeat its rounds on more rows, those that it sets aside
+        for early stopping among them, and must not be late.
+        """
+        weight = FIRST / parts if self._part == 0 and parts > 1 else 1 / parts
+        self._part_end = time.monotonic() + (self._end - time.monotonic()) * weight
+
     def remaining(self) -> Seconds:
-        """Return the time left."""
-        return Seconds(self._end - time.monotonic())
+        """Return the time left for the part in progress."""
+        return Seconds(min(self._end, self._part_end) - time.monotonic())
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the ledger, once."""

@@ -103,7 +103,8 @@ class Search:
                         yield Ranked(move, scale.improvement(move, trial, lever.stage), cost_of(move, context.parts))
 
     def _tried(self, running: Sequence[Trial]) -> set[str]:
-        return {digest(t.recipe) for t in (*self.trials, *running)}
+        recipes = [t.recipe for t in (*self.trials, *running)]
+        return {digest(r) for recipe in recipes for r in (recipe, as_asked(recipe))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,11 @@ class Scale:
         spread = max(1e-9, (gain.high - gain.low) / 3.92 * room)
         z = mean / spread
         return spread * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) + mean * (1 + math.erf(z / math.sqrt(2))) / 2
+
+
+def as_asked(recipe: Recipe) -> Recipe:
+    """Return a training as it was asked for, before a deadline wrote its rounds into it."""
+    return replace(recipe, plan=replace(recipe.plan, rounds=None)) if isinstance(recipe, Train) else recipe
 
 
 def _is_constant(recipe: Recipe) -> bool:

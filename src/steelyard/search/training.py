@@ -27,27 +27,32 @@ class Refused(Exception):
 def train_parts(recipe: Train, bench: Bench, folder: Path) -> Made:
     """Train and export every part of a recipe into ``folder``; score each on the rows kept from it."""
     learner = willing(recipe, bench)
-    answers = Answers(bench.dataset)
-    rounds: list[int] = []
-    for part in bench.dataset.partition.parts:
+    parts, answers, rounds = bench.dataset.partition.parts, Answers(bench.dataset), list[int]()
+    for number, part in enumerate(parts):
+        bench.meter.share_out(len(parts) - number)
         if bench.meter.remaining() <= 0:
             raise OutOfTime
-        took, answer = train_once(recipe, learner, bench, folder / part.name, fit=part.fit, score=part.score)
-        if bench.meter.pruned:
-            raise Pruned
+        fitted, answer = train_once(recipe, learner, bench, folder / part.name, fit=part.fit, score=part.score)
+        if cut_short(fitted):
+            if number or recipe.plan.rounds is not None or not fitted.rounds:
+                raise OutOfTime  # fewer rounds than the recipe says, or than the parts before took, are another model
+            recipe = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
+            bench.meter.note(f"The deadline stopped training after {fitted.rounds} rounds; the recipe records them.")
         answers.put(part.score, answer)
-        rounds += [] if took is None else [took]
+        rounds += [] if fitted.rounds is None else [fitted.rounds]
         if not bench.meter.part_done(_aim(bench.dataset, part.score, answer)):
             raise Pruned
-    if bench.meter.late and rounds:  # the deadline stopped it: what was trained is a recipe of its own
-        recipe = replace(recipe, plan=replace(recipe.plan, rounds=rounds[-1]))
-        bench.meter.note(f"The deadline stopped training after {rounds[-1]} rounds; the recipe records them.")
     return Made(recipe=recipe, answer=answers.whole(), rounds=tuple(rounds))
+
+
+def cut_short(fitted: Fitted) -> bool:
+    """Tell whether the deadline ended a training before its time."""
+    return bool(getattr(fitted, "stopped", False))
 
 
 def train_once(
     recipe: Train, learner: Learner, bench: Bench, folder: Path, *, fit: Ints, score: Ints
-) -> tuple[int | None, Answer]:
+) -> tuple[Fitted, Answer]:
     """Train on some rows, export into ``folder``, check the bundle against the framework, answer other rows."""
     dataset = bench.dataset
     if "rounds" in learner.honours and recipe.plan.rounds is None:
@@ -55,7 +60,7 @@ def train_once(
         began = time.monotonic()
         fitted = _fit(recipe, learner, bench, kept, early)
         took, left = time.monotonic() - began, bench.meter.remaining()
-        if fitted.rounds and worth_again(dataset, learner, len(fit)):
+        if fitted.rounds and not cut_short(fitted) and worth_again(dataset, learner, len(fit)):
             if left > 2 * took:
                 fixed = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
                 fitted = _fit(fixed, learner, bench, fit, None)
@@ -67,7 +72,7 @@ def train_once(
     answer = ship(folder, fitted.export(), bench.about(recipe, training_rows=len(fit)), held.columns)
     few = _first(held, PARITY_ROWS)
     check_parity(dataset.task, fitted.scores(few.columns), answer.scores[: len(few)], dataset.rows.target)
-    return fitted.rounds, answer
+    return fitted, answer
 
 
 def _fit(recipe: Train, learner: Learner, bench: Bench, fit: Ints, early: Ints | None) -> Fitted:
@@ -80,10 +85,6 @@ def _fit(recipe: Train, learner: Learner, bench: Bench, fit: Ints, early: Ints |
     fitted = learner.fit(recipe.plan, train, valid, work, bench.meter)
     if bench.meter.pruned:
         raise Pruned
-    if getattr(fitted, "stopped", False):
-        if len(dataset.partition.parts) > 1 or recipe.plan.rounds is not None:
-            raise OutOfTime  # half of the folds, or fewer rounds than the recipe says, are no measurement of it
-        bench.meter.late = True
     return fitted
 
 
