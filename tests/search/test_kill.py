@@ -43,10 +43,13 @@ def killed(process, after):
 
 
 def story(folder):
-    """What must not depend on interruptions: recipes, scores, endings, the decision, the figures on test."""
+    """What must not depend on interruptions: recipes, scores and endings; and the figures on test of what ships.
+
+    Which of several equals ships does depend on their latencies, which no two runs measure alike.
+    """
     report = json.loads((folder / "report.json").read_text())
     trials = [(t["number"], t["recipe"], t["ending"], t["validation"]) for t in report["trials"]]
-    return trials, report["decision"]["recipe"], report["decision"]["test"], report["test_reads"]
+    return trials, {report["decision"]["recipe"]: report["decision"]["test"]}
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def spec(tmp_path, frame):
 @pytest.mark.slow
 def test_thirty_kills_change_nothing(spec, tmp_path):
     finish(start(spec, "--out", tmp_path / "whole"))
-    expected = story(tmp_path / "whole")
+    expected, tested = story(tmp_path / "whole")
     draw, kills, chain = random.Random(SEED), 0, 0
     moments = []
     while kills < KILLS:
@@ -77,7 +80,10 @@ def test_thirty_kills_change_nothing(spec, tmp_path):
             else:  # killed before there was anything to resume
                 subprocess.run(["rm", "-rf", str(folder)], check=True)
         finish(start("--resume", folder))
-        assert story(folder) == expected, f"after kills at {moments}"
+        trials, shipped = story(folder)
+        assert trials == expected, f"after kills at {moments}"
+        for recipe, test in shipped.items():
+            assert tested.setdefault(recipe, test) == test, f"after kills at {moments}"
         events, _ = read_events(folder / "events.jsonl")
         ended = [e.facts["trial"]["number"] for e in events if e.kind == "ended"]
         assert sorted(ended) == sorted(set(ended)), "a trial was told twice"
@@ -88,7 +94,7 @@ def test_thirty_kills_change_nothing(spec, tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_at_any_moment_decides_and_the_run_goes_on_to_the_same_trials(spec, tmp_path):
     finish(start(spec, "--out", tmp_path / "whole"))
-    expected, *_ = story(tmp_path / "whole")
+    expected, _ = story(tmp_path / "whole")
     draw, codes = random.Random(SEED), set()
     for number in range(8):
         folder = tmp_path / f"run-{number}"

@@ -16,6 +16,10 @@ from steelyard.tasks import Metric
 from steelyard.units import Estimate
 
 
+NOISE = 1.25
+"""Ratio of two latencies, or of costs made of them, that measuring again on a shared machine may well turn round."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A trial that can be decided on. ``quality`` is of the task's aim, ``validation`` holds every metric by name."""
@@ -106,9 +110,10 @@ def _beats(first: Candidate, second: Candidate, metric: Metric) -> bool:
 
 
 def cheapest(candidates: Iterable[Candidate], metric: Metric) -> Candidate:
-    """Return the cheapest to serve; where intervals overlap with the cheapest's, the fastest; then the best.
+    """Return the cheapest to serve; of those that are not told apart in cost, the fastest; then the best.
 
-    A difference in cost that cannot be told from noise is no reason to prefer anything.
+    A difference in cost that cannot be told from noise is no reason to prefer anything: neither where intervals
+    overlap nor below a ratio of :data:`NOISE`.
     """
     pool = list(candidates)
     pool = _least(pool, [c.cost_per_million for c in pool])
@@ -118,4 +123,5 @@ def cheapest(candidates: Iterable[Candidate], metric: Metric) -> Candidate:
 
 def _least(pool: list[Candidate], figures: list[Estimate]) -> list[Candidate]:
     least = min(figures, key=lambda e: e.value)
-    return [c for c, figure in zip(pool, figures, strict=True) if figure.low <= least.high]
+    most = max(least.high, least.value * NOISE)
+    return [c for c, figure in zip(pool, figures, strict=True) if figure.low <= most]
