@@ -15,7 +15,6 @@ from steelyard.spec import Spec
 from steelyard.tasks import Metric
 from steelyard.units import Estimate
 
-
 NOISE = 1.25
 """Ratio of two latencies, or of costs made of them, that measuring again on a shared machine may well turn round."""
 
