@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from steelyard.data import Dataset, load, store
 from steelyard.decide import Decision, check_currencies
-from steelyard.errors import Exit, NothingMeasured, RunUnreadable, SpecInvalid
+from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
 from steelyard.registry import learners
@@ -26,14 +23,14 @@ from steelyard.search.finish import choose, conclude_run
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.history import History, base_of
 from steelyard.search.journal import Journal
+from steelyard.search.limits import refuse_empty_budget, refuse_hard_limits, with_default_budget
 from steelyard.search.loop import Loop, search_of
+from steelyard.search.machine import machine, memory_bytes
 from steelyard.search.pool import LocalPool
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
 from steelyard.spec import Spec, check_task, unused
 
-DEFAULT_MINUTES = 5.0
-"""The budget of time where a spec names none of any kind."""
 MEMORY_SHARE = 0.8
 """Share of the machine's memory that all trials together may hold, where the spec does not say."""
 
@@ -163,7 +160,7 @@ class Session:
     def executor(self) -> Iterator[Executor]:
         """Start who executes the jobs, and stop it in the end."""
         workers, share = self.spec.workers, self.spec.budget.memory_gb
-        memory = int(share * 1e9 if share is not None else _memory() * MEMORY_SHARE / workers)
+        memory = int(share * 1e9 if share is not None else memory_bytes() * MEMORY_SHARE / workers)
         executor: Executor = (
             InProcess()
             if self.in_process
@@ -272,78 +269,10 @@ def _decide(loop: Loop, why: str) -> Decision:
     return decision
 
 
-def with_default_budget(spec: Spec) -> tuple[Spec, str]:
-    """Return the spec with a budget of time, and a sentence where that was not the user's own."""
-    budget = spec.budget
-    if any(given is not None for given in (budget.minutes, budget.money, budget.trials)):
-        return spec, ""
-    limited = spec.model_copy(update={"budget": budget.model_copy(update={"minutes": DEFAULT_MINUTES})})
-    return limited, f"No budget was given: it is {DEFAULT_MINUTES:g} minutes (set `budget.minutes`)."
-
-
-def refuse_empty_budget(spec: Spec) -> None:
-    """Refuse a budget of nothing before anything is started: 0 means 0.
-
-    Raises
-    ------
-    NothingMeasured
-        Naming the limit that is 0.
-    """
-    budget = spec.budget
-    money = None if budget.money is None else budget.money.amount
-    for name, given in (("minutes", budget.minutes), ("money", money), ("trials", budget.trials)):
-        if given is not None and given <= 0:
-            raise NothingMeasured(f"`budget.{name}` is 0, so nothing can be tried; raise it, or leave it out")
-
-
-def machine() -> dict[str, str]:
-    """Return what figures were measured on."""
-    return {
-        "processor": _processor(),
-        "cores": str(cores()),
-        "memory": f"{_memory() / 1e9:.1f} GB",
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-        "steelyard": version("steelyard"),
-    }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def _modules(names: Iterable[str]) -> tuple[str, ...]:
     """Return what the learners of these names need loaded: their own modules, and what they name themselves."""
     made = [learners().get(name) for name in names]
     return tuple(dict.fromkeys(m for one in made for m in (type(one).__module__, *getattr(one, "modules", ()))))
-
-
-def refuse_hard_limits(spec: Spec) -> None:
-    """Refuse limits that can only be kept by stopping another process.
-
-    Raises
-    ------
-    SpecInvalid
-        Naming them.
-    """
-    budget = spec.budget
-    limits = {
-        "budget.minutes": budget.minutes is not None,
-        "budget.money": budget.money is not None,
-        "budget.memory_gb": budget.memory_gb is not None,
-        "workers": spec.workers > 1,
-    }
-    if asked := [name for name, given in limits.items() if given]:
-        raise SpecInvalid(f"{' and '.join(asked)} cannot be kept in this very process; leave out in_process")
 
 
 def prices_of(history: History, spec: Spec, base: Path | None) -> Prices:
