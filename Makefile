@@ -41,7 +41,7 @@ test: install lint types  ## Lint, types and the quick tests, with coverage
 	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term:skip-covered
 
 test-slow: install  ## The tests that take minutes: kills, whole runs
-	$(PYTEST) -m slow
+	$(PYTEST) -n 2 -m slow
 
 test-all: test test-slow  ## Every test
 
