@@ -199,7 +199,7 @@ class LocalPool:
 def _environment(threads: int) -> dict[str, str]:
     """Pin the threads of every numerical library before it is loaded; nothing is fetched from a hub.
 
-    Idle OpenMP threads sleep instead of spinning: on a busy machine spinning made small trainings ten times slower.
+    Idle OpenMP threads sleep instead of spinning: on a busy machine spinning makes small trainings many times slower.
     """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     return {
