@@ -10,7 +10,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slow lint format types docs readme bench-start bench-examples clean preflight
+.PHONY: help install demo test test-all test-slow lint format types docs readme bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -69,6 +69,18 @@ bench-start: install $(DEMO)/.installed  ## Import, --help, demo and the engine'
 bench-examples: install  ## The example specs on real data, against the references of the data catalogue
 	$(BIN)/python benchmarks/examples.py
 
+bench-replay: install  ## The search and the decision on published results: gap to the best, and what it cost
+	$(BIN)/python benchmarks/replay/replay.py
+
+bench-tables: install  ## Steelyard beside AutoGluon, FLAML, CatBoost, LightGBM and Optuna (MINUTES, ONLY, SETS)
+	$(BIN)/python benchmarks/tables/run.py
+
+experience: install  ## Fit what the search knows beforehand on the published results
+	$(BIN)/python benchmarks/replay/fit.py
+
+baseline: install  ## Write the baseline of quality and size anew (its diff is what a change did)
+	$(BIN)/python tests/quality/scenarios.py
+
 clean:  ## Remove what the targets made: environments, caches, runs
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
+	rm -rf $(VENV) $(DEMO) .venv-bench benchmarks/tables/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
 	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -96,7 +96,7 @@ class Run:
     def advice(self) -> list[Ranked]:
         """Return the moves not made yet, best expected improvement a second first, by the search's own priors."""
         record = self.record
-        search, _ = search_of(record.spec, self.dataset, record.spec.threads or 1)
+        search, _ = search_of(record.spec, self.dataset, record.spec.threads or 1, record.prices)
         for trial in record.trials:
             search.tell(trial)
         return search.rank()

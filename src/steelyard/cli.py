@@ -44,6 +44,11 @@ def _api() -> Any:
     return importlib.import_module("steelyard.api")
 
 
+def _start_ahead() -> None:
+    """Have a worker load itself on another core while this process does."""
+    importlib.import_module("steelyard.search.start").ahead()
+
+
 def _print_json(data: object) -> None:
     sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
@@ -69,6 +74,7 @@ def run(
     """
     if spec is None and resume is None:
         raise typer.BadParameter("give a spec, or --resume FOLDER", param_hint="SPEC")
+    _start_ahead()
     api = _api()
 
     def work(watcher: Any, started: float) -> Any:
@@ -85,6 +91,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Diagnose breast cancer from scikit-learn's own data: the whole story in under a minute."""
+    _start_ahead()
     api = _api()
     spec = importlib.import_module("steelyard.demo").SPEC
     _run(lambda watcher, started: api.run(spec, out=out, watcher=watcher, started=started), as_json=as_json)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.recipe import Plan, Recipe, Scalar, Settings
+from steelyard.recipe import Plan, Recipe, Scalar, Settings, Train
 from steelyard.units import NO_TIME, Estimate, Money, Seconds
 
 Floats = NDArray[np.float64]
@@ -57,6 +57,11 @@ class Column:
     spaced: bool = True
     """For TEXT: whether words are separated by spaces (English) or not (Chinese, Japanese, Thai)."""
     price: Money | None = None
+    notation: str = ""
+    """How numbers or dates are written where that is not plain: ``"1.234,5 €"``, ``"day/month/year"``; see
+    :mod:`steelyard.data.numerals` and :mod:`steelyard.data.dates`."""
+    lenient: bool = False
+    """Whether cells that are no number (no time) count as missing, because a few of them did in training."""
     why: str = ""
     """How the kind was found: inferred by which rule, or given in the spec."""
 
@@ -195,6 +200,15 @@ class Meter(Protocol):
 
     def note(self, sentence: str) -> None:
         """Record something the user should know (a fallback, a cap); it becomes a line of the ledger."""
+        ...
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A meter that also keeps files beside what a trial leaves; one that does not loses them."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep a file for the part in progress; a later one of the same name replaces it."""
         ...
 
 
@@ -337,6 +351,14 @@ class Weight:
     """Growth of the process by loading and running the bundle."""
     threads: int
     calls: int
+    mean: Estimate | None = None
+    """Mean latency of one row in ms, calls beyond p99 counted as p99: how long a row keeps a replica busy, where some
+    rows take another way than most. ``None`` in records that were made before it was measured."""
+
+    @property
+    def busy(self) -> Estimate:
+        """The time that one row keeps a replica busy, in ms."""
+        return self.p50 if self.mean is None else self.mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +384,9 @@ class Trial:
     foreseen: Seconds = NO_TIME
     """What its prior said it would take."""
     weight: Weight | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
+    """By column, how much the loss rises when it is shuffled: log loss, or squared error over the target's variance.
+    Empty where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +417,9 @@ class Context:
     learner: Callable[[str], Learner]
     seed: int = 0
     threads: int = 1
+    tolerance: float = 0.0
+    """Loss of quality that counts as none, in units of the aim; of money, a share of the way from the constant model
+    to the best."""
 
 
 @runtime_checkable
@@ -432,6 +460,25 @@ class ShrinkingLever(Lever, Protocol):
 
     def apply(self, artefact: Artefact, split: Split, settings: Settings, work: Work, meter: Meter) -> Artefact:
         """Return a cheaper artefact with the same inputs and output; ``split`` holds rows to calibrate on."""
+        ...
+
+
+@runtime_checkable
+class DistillingLever(Lever, Protocol):
+    """Shrinks by training a small model, the student, to answer like a finished one, its teacher."""
+
+    def student(self, settings: Settings) -> Train:
+        """Return the training of the small model."""
+        ...
+
+    def teach(
+        self, split: Split, teacher: Callable[[Columns], Answer], settings: Settings, work: Work, meter: Meter
+    ) -> Split:
+        """Return rows for the student: those of ``split``, which the teacher trained on, and others made of them.
+
+        The target is what the teacher answers. Where that is classes, a row stands there once for each class, its
+        weight shared out by the teacher's probabilities.
+        """
         ...
 
 

@@ -19,6 +19,7 @@ class Exit(IntEnum):
     DATA_UNREADABLE = 11
     DATA_UNFIT = 12
     EXTRA_MISSING = 13
+    CLUSTER_REFUSED = 14
     NOT_FEASIBLE = 20
     NOTHING_MEASURED = 21
     INTERRUPTED = 22
@@ -38,6 +39,7 @@ MEANING: dict[Exit, str] = {
     Exit.DATA_UNFIT: "The data can be read but not learned from (leak, one class, missing targets); "
     "the message says how to go on.",
     Exit.EXTRA_MISSING: "A package that this step needs is not installed; the message names the extra that brings it.",
+    Exit.CLUSTER_REFUSED: "A cluster cannot be reached, or must not be used without a token; the message says which.",
     Exit.NOT_FEASIBLE: "No candidate meets every target; the best one is shipped and the tightest target is named.",
     Exit.NOTHING_MEASURED: "The budget ended before the first candidate was measured.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C; the decision rests on what was measured until then.",
@@ -124,10 +126,13 @@ EXTRA_OF = {
     "pyarrow": "train",
     "sklearn": "train",
     "scipy": "train",
+    "catboost": "train",
     "lightgbm": "train",
     "optuna": "train",
     "onnx": "train",
     "torch": "deep",
+    "cleanlab": "clean",
+    "ray": "ray",
 }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+LONGEST = 40
+"""Most characters of a setting that a recipe's short name shows."""
 Scalar = None | bool | int | float | str
 
 
@@ -205,5 +207,13 @@ def describe(recipe: Recipe) -> str:
 
 
 def _call(name: str, settings: Settings) -> str:
-    inner = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items())
+    inner = ", ".join(f"{k}={_short(v)}" for k, v in settings.items())
     return f"{name}({inner})" if inner else name
+
+
+def _short(value: Scalar) -> str:
+    """Return a setting for people; of a long one its beginning."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -7,7 +7,16 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
-from steelyard.contracts import CombiningLever, DataLever, Learner, Lever, ShrinkingLever, Stage, TrainingLever
+from steelyard.contracts import (
+    CombiningLever,
+    DataLever,
+    DistillingLever,
+    Learner,
+    Lever,
+    ShrinkingLever,
+    Stage,
+    TrainingLever,
+)
 from steelyard.errors import EXTRA_OF, MissingExtra, SteelyardError, nearest
 
 T = TypeVar("T")
@@ -90,11 +99,12 @@ class Registry(Generic[T]):
 
 
 _BY_STAGE = {
-    Stage.DATA: DataLever,
-    Stage.TRAINING: TrainingLever,
-    Stage.SHRINKING: ShrinkingLever,
-    Stage.COMBINING: CombiningLever,
+    Stage.DATA: (DataLever,),
+    Stage.TRAINING: (TrainingLever,),
+    Stage.SHRINKING: (ShrinkingLever, DistillingLever),
+    Stage.COMBINING: (CombiningLever,),
 }
+"""What a lever of each stage may be."""
 
 
 def _check_learner(thing: object) -> str | None:
@@ -106,7 +116,8 @@ def _check_lever(thing: object) -> str | None:
     if not isinstance(stage, Stage):
         return f"has no stage; it must be one of {', '.join(Stage)}"
     if not isinstance(thing, _BY_STAGE[stage]):
-        return f"lacks a member of the {_BY_STAGE[stage].__name__} protocol (steelyard.contracts)"
+        names = " or the ".join(protocol.__name__ for protocol in _BY_STAGE[stage])
+        return f"lacks a member of the {names} protocol (steelyard.contracts)"
     if not thing.paper:
         return "names no paper"
     return None

@@ -81,6 +81,20 @@ BAD = {
         "holds 'inf' in row 0 (from 0), which is infinite",
         "correct it",
     ),
+    "a hint of positives": (
+        lambda rows: content(with_target(rows, ["yes", "yes", *["no"] * 158])),
+        UNFIT,
+        "class 'yes' (2) of the target 'bought' has fewer than 3 rows",
+        "add more",
+    ),
+    "dates in two orders, asked for as times": (
+        lambda rows: content(
+            [[f"{i % 28 + 1}/3/2011" if i % 2 else f"3/{i % 28 + 1}/2011", *row[1:]] for i, row in enumerate(rows)]
+        ),
+        UNFIT,
+        "'a' is given as time",
+        "give another kind",
+    ),
     "empty texts alone": (
         lambda rows: content([[" " if i % 2 else "", row[3]] for i, row in enumerate(rows)], ("note", "bought")),
         UNFIT,
@@ -90,14 +104,16 @@ BAD = {
 }
 
 
-SAID_ALIKE = {"a header alone", "a long line", "a target that is no number"}
+SAID_ALIKE = {"a header alone", "a long line", "a target that is no number", "a hint of positives"}
+MORE = {"dates in two orders, asked for as times": "columns: {time: [a]}"}
+"""What a spec says beside data and target, where it matters."""
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in SAID_ALIKE else c for c in BAD])
 def test_bad_data_is_one_message_and_leaves_no_run(cli, tmp_path, case):
     data, code, *words = BAD[case]
     (tmp_path / "data.csv").write_bytes(data(cli.rows()))
-    spec = cli.write_spec(tmp_path, "data.csv")
+    spec = cli.write_spec(tmp_path, "data.csv", more=MORE.get(case, "budget: {trials: 2}"))
     cli.call("run", spec, cwd=tmp_path).refused(code, *words)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "spec.yaml"]
 
@@ -189,3 +205,71 @@ def test_odd_columns_stop_nothing_and_what_is_done_with_them_is_said(cli, odd, t
 @pytest.mark.slow
 def test_a_run_goes_on_past_odd_columns(cli, odd, tmp_path):
     sees_odd_columns(cli.call("run", odd, "--json", "--out", "run", cwd=tmp_path))
+
+
+FORMATS = ("2011-03-{:02d}", "3/{}/2011", "{}.3.2011", "{} March 2011", "2011-03-{:02d}T08:00:00Z")
+HANDLED = {
+    "date_formats": ("when", "writes its dates in 5 ways", "nothing needs to be done"),
+    "almost_time": ("either", "none says whether day or month comes first", "write them year first"),
+    "notation": ("price", "read as numbers written like $1,234.5", "give it a kind"),
+    "almost_number": ("years", "2 cells that are none ('thirty or so, ", "count as missing, here and when predicting"),
+    "suspect": ("refund", "is named like a result, and alone predicts", "list it under columns.ignore"),
+    "conflicting_targets": (None, "have the same features as another row and another target", "add a column"),
+    "empty_in_training": ("late", "has values in test rows only", "change the split"),
+    "many_categories": ("code", "1,100 categories, with 1.1 rows each", "list the column under columns.ignore"),
+    "rough_class": ("bought", "few rows of class 'yes'", "add rows"),
+}
+
+
+@pytest.fixture
+def strange(cli, tmp_path):
+    """A spec of 1,200 rows with all that a run handles and says: the keys of HANDLED."""
+    rng = np.random.default_rng(0)
+    rows, buyers = [], set(rng.permutation(1_200)[:40].tolist())
+    for i in range(1_200):
+        bought = "yes" if i in buyers else "no"
+        years = ["thirty or so, she did not know", "unknown"][i % 2] if i in {700, 901} else f"{20 + i % 50}.5"
+        price = f"${rng.integers(1, 5_000):,}.50"
+        row = [FORMATS[i % 5].format(13 + i % 15), f"{1 + i % 12}/{1 + i % 11}/2011", price, years]
+        refund = f"{rng.normal(loc=2.4 * (bought == 'yes')):.1f}"
+        side = "test" if i % 5 == 2 else "train"
+        rows.append([*row, refund, "7" if side == "test" and i % 2 else "", f"c{i % 1_100}", side, bought])
+    rows += [[*row[:-1], "yes" if row[-1] == "no" else "no"] for row in rows[:20] if row[-2] == "train"]
+    head = ("when", "either", "price", "years", "refund", "late", "code", "side", "bought")
+    cli.write_csv(tmp_path / "data.csv", rows, head)
+    return cli.write_spec(tmp_path, "data.csv", more="split: {column: side}\npositive: yes")
+
+
+def test_what_is_strange_is_handled_and_said_in_a_sentence_with_the_way_out(cli, strange, tmp_path):
+    ended = cli.call("check", strange, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    said = {found["code"]: found for found in json.loads(ended.out)["checks"]}
+    for code, (column, *words) in HANDLED.items():
+        assert code in said, code
+        assert said[code]["column"] == column
+        for word in words:
+            assert word in said[code]["sentence"]
+
+
+@pytest.mark.slow
+def test_a_wide_table_is_checked_and_said_to_be_wide(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[*map(str, rng.normal(size=2_000).round(3)), ("yes", "no")[i % 2]] for i in range(200)]
+    cli.write_csv(tmp_path / "data.csv", rows, (*(f"x{i}" for i in range(2_000)), "bought"))
+    ended = cli.call("check", cli.write_spec(tmp_path, "data.csv"), "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    said = {found["code"]: found["sentence"] for found in json.loads(ended.out)["checks"]}
+    assert said["more_columns_than_rows"].startswith("2,000 columns for 200 rows")
+    assert "leak" not in said
+
+
+def test_a_table_larger_than_the_memory_it_may_take_is_drawn_from_and_that_is_said(cli, tmp_path):
+    cli.write_csv(tmp_path / "data.csv", cli.rows(9_000))
+    spec = cli.write_spec(tmp_path, "data.csv", more="budget: {memory_gb: 0.001}")
+    ended = cli.call("check", spec, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    (found,) = [f for f in json.loads(ended.out)["checks"] if f["code"] == "sampled"]
+    assert found["numbers"]["total"] == 9_000
+    assert 500 < found["numbers"]["rows"] < 5_000
+    assert "has 9,000 rows, of which" in found["sentence"]
+    assert "budget.memory_gb is 0.001); raise budget.memory_gb" in found["sentence"]

@@ -26,7 +26,8 @@ def table():
 
 @pytest.fixture
 def spec():
-    def make(data, target="y", **more):
-        return Spec(data=data, target=target, **more)
+    def make(data, target="y", *, split=None, **more):
+        # One dealing of folds: a further one puts copies of rows behind the rows that were read.
+        return Spec(data=data, target=target, split={"repeats": 1, **(split or {})}, **more)
 
     return make

@@ -63,7 +63,8 @@ def test_a_regular_file_goes_the_fast_way_and_an_odd_one_does_not(tmp_path):
     path = tmp_path / "data.csv"
     for case, is_fast in (("plain", True), ("last column empty", True), ("blank lines", False)):
         content = TEXTS[case].encode()
-        assert (delimited._by_polars(content, content.decode(), path) is not None) is is_fast
+        head = delimited.Head.of(content, path)
+        assert (delimited._by_polars(content, head, path, leads=True) is not None) is is_fast
 
 
 def test_gzip_and_json_lines_are_read_alike_by_both_readers(tmp_path):

@@ -24,7 +24,7 @@ def disjoint(*several):
 
 
 def test_small_data_has_five_folds_of_which_each_row_is_scored_once(spec, table):
-    p = load(spec(table())).partition
+    p = load(spec(table(), split={"repeats": 1})).partition
     assert (p.protocol, len(p.parts)) == ("5-fold", 5)
     assert disjoint(*(part.score for part in p.parts))
     for part in p.parts:
@@ -102,6 +102,13 @@ def test_a_table_of_few_different_rows_is_still_split_evenly(spec):
     assert [len(part.score) for part in p.parts] == pytest.approx([64] * 5, abs=2)
 
 
+def test_groups_stay_whole_when_folds_are_dealt_again(spec, table):
+    group = [f"g{i % 15}" for i in range(120)]
+    data = load(spec(table(customer=group), split={"group": "customer", "repeats": 2}))
+    for part in data.partition.parts:
+        assert set(data.groups[part.score]).isdisjoint(data.groups[part.fit])
+
+
 def test_numbers_that_are_equal_have_one_hash_however_they_are_stored():
     odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
     assert len(set(hash_numbers(np.r_[np.nan, odd]).tolist())) == 1
@@ -118,7 +125,7 @@ def test_classes_have_their_share_in_every_part(spec, table):
 
 def test_groups_stay_on_one_side_and_are_kept_for_the_intervals(spec, table):
     group = [f"g{i % 15}" for i in range(120)]
-    data = load(spec(table(customer=group), split={"group": "customer"}))
+    data = load(spec(table(customer=group), split={"group": "customer", "repeats": 1}))
     p = data.partition
     for positions in (p.test, *(part.score for part in p.parts)):
         inside = set(data.groups[positions])

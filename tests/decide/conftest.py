@@ -44,12 +44,12 @@ class Bench:
 
         return difference
 
-    def decide(self, candidates, *, half=0.02, aim="roc_auc", baseline=None, task=BINARY, **parts):
+    def decide(self, candidates, *, half=0.02, aim="roc_auc", baseline=None, task=BINARY, expected=None, **parts):
         from steelyard.decide import decide
 
         paired = self.paired(candidates, half)
-        spec = self.spec(**parts)
-        return decide(candidates, metric=metric(aim), paired=paired, spec=spec, task=task, baseline=baseline)
+        more = {"spec": self.spec(**parts), "task": task, "baseline": baseline, "expected": expected}
+        return decide(candidates, metric=metric(aim), paired=paired, **more)
 
 
 @pytest.fixture

@@ -181,6 +181,21 @@ def test_of_money_the_tolerance_is_a_share_of_what_learning_brings(bench):
     assert bench.decide([constant, best, far], half=20.0, aim="value", task=task, baseline=0).number == 1
 
 
+def test_among_figures_that_rows_do_not_tell_apart_the_one_expected_to_be_best_is_taken(bench):
+    lucky, solid = bench.candidate(1, 0.81, ms=2.0), bench.candidate(2, 0.80)
+    quality = {"quality": {"metric": "roc_auc", "tolerance": 0.0}}
+    assert bench.decide([lucky, solid], **quality).number == 1
+    decision = bench.decide([lucky, solid], expected={1: 0.79, 2: 0.80}, **quality)
+    assert decision.number == 2
+    assert any("has a better figure (difference 0.010" in reason for reason in decision.reasons)
+    assert "Equal" in decision.passed_over[1]
+
+
+def test_a_figure_that_is_told_apart_is_taken_whatever_was_expected(bench):
+    better, worse = bench.candidate(1, 0.85), bench.candidate(2, 0.80)
+    assert bench.decide([better, worse], half=0.01, expected={1: 0.79, 2: 0.80}).number == 1
+
+
 def test_an_error_is_better_when_lower(bench):
     task = Task(problem=Problem.REGRESSION, target="y", aim="rmse")
     worse, better = bench.candidate(1, 50.0, half=2.0), bench.candidate(2, 40.0, half=2.0)

@@ -93,7 +93,7 @@ def test_rows_without_a_target_are_dropped_and_the_draft_says_so(here):
     table.to_csv("credit.csv", index=False)
     spec = parse(draft("credit.csv", "class"))
     assert spec.checks.missing_target == "drop"
-    assert len(load(spec, here).rows) == 230
+    assert len(load(spec, here).originals) == 230
 
 
 def test_names_that_yaml_would_misread_are_quoted(here):

@@ -1,5 +1,7 @@
 """What holds for every learner of tables and text."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -18,10 +20,13 @@ CASES = [
     ("lightgbm", MIXED),
     ("lightgbm", (Kind.CATEGORY,)),
     ("tfidf-linear", (Kind.TEXT,)),
+    *((name, kinds) for name in ("catboost", "extra-trees") for kinds in (TABULAR, MIXED, (Kind.CATEGORY,))),
 ]
+needs_torch = (pytest.mark.deep, pytest.mark.skipif(find_spec("torch") is None, reason="`deep` is not installed"))
+CASES += [pytest.param(("mlp", kinds), marks=needs_torch) for kinds in (TABULAR, MIXED, (Kind.CATEGORY,))]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case[0], *case[1])))
 every_problem = pytest.mark.parametrize("problem", list(Problem))
-SHORT = {"lightgbm": 30}
+SHORT = {"mlp": 6, "lightgbm": 30, "catboost": 100}
 
 
 def fit(name, table, meter, *, settings=None, train=None):
@@ -120,7 +125,10 @@ def test_defaults_lie_in_their_ranges_and_priors_grow_with_rows(case, problem, t
     assert isinstance(learner, Learner)
     assert learner.accepts(work.task, work.schema) is None
     for setting in learner.space(work.task, work.schema).settings.values():
-        assert setting.low <= setting.default <= setting.high
+        if setting.options:
+            assert setting.default in setting.options
+        elif setting.low is not None:
+            assert setting.low <= setting.default <= setting.high
         assert not setting.log or setting.low > 0
         assert setting.about.endswith(".")
     few, many = (learner.prior(work.task, work.schema, rows) for rows in (1000, 100_000))
@@ -129,7 +137,7 @@ def test_defaults_lie_in_their_ranges_and_priors_grow_with_rows(case, problem, t
     assert 0 <= few.gain.low <= few.gain.value <= few.gain.high <= 1
 
 
-@pytest.mark.parametrize("name", ["linear", "lightgbm", "tfidf-linear"])
+@pytest.mark.parametrize("name", ["catboost", "extra-trees", "linear", "lightgbm", "mlp", "tfidf-linear"])
 def test_images_and_empty_tables_are_refused_with_a_way_out(name, table):
     task = table().work.task
     image = Schema((Column(name="photo", kind=Kind.IMAGE), Column(name="note", kind=Kind.TEXT)))

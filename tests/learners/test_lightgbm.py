@@ -6,7 +6,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.metrics import r2_score, roc_auc_score
 
 from steelyard.contracts import Column, Kind, Problem, Schema, Split, Task, Work
-from steelyard.learners._boosting import EVERY, MOST_ROUNDS
+from steelyard.learners._boosting import EVERY
+from steelyard.learners._lightgbm import MOST_ROUNDS
 from steelyard.recipe import Plan, Settings
 from steelyard.registry import learners
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from steelyard.learners._forest import floor32
 from steelyard.learners._graph import Graph, session
-from steelyard.learners._trees import floor32, trees
+from steelyard.learners._trees import trees
 
 
 def both(booster, matrix, sums=1):

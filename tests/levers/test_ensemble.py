@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from steelyard.bundle.rules import answer_of, apply_rule
-from steelyard.contracts import Ending, Evidence, Problem, Task, Work
+from steelyard.contracts import Answer, Ending, Evidence, Problem, Task, Weight, Work
 from steelyard.errors import SteelyardError
-from steelyard.levers.combining._ensemble import Ensemble
+from steelyard.levers.combining import _greedy
+from steelyard.levers.combining._ensemble import MOST, Ensemble
 from steelyard.levers.refusal import LeverRefused
 from steelyard.recipe import Combine, Settings, Train
 from steelyard.tasks import metric
+from steelyard.units import Estimate
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_blends_of_the_best_are_proposed_from_the_best_alone(context, trial):
     ]
     made = context(*trials)
     moves = [m for t in trials for m in Ensemble().moves(t, made)]
-    assert [[p.learner for p in m.recipe.parents] for m in moves] == [["trees", "trees"], ["lines", "trees", "trees"]]
+    assert [[p.learner for p in m.recipe.parents] for m in moves] == [["lines", "trees", "trees"]]
     assert not list(Ensemble().moves(trials[1], made))
 
 
@@ -142,3 +146,120 @@ def test_clearly_worse_is_judged_in_the_direction_of_the_aim(context, trial):
     )
     (move,) = Ensemble().moves(best, context(best, near, far, task=task))
     assert [p.learner for p in move.recipe.parents] == ["lines", "trees"]
+
+
+# --------------------------------------------------------------------------- the group that is blended
+
+
+def test_each_learner_brings_its_best_before_any_brings_its_second(context, trial):
+    trials = [trial(n, "trees", aim=0.8 - n / 1000, leaves=9 + n) for n in range(1, 5)]
+    trials += [trial(9, "lines", aim=0.77), trial(10, "switch", aim=0.76)]
+    (move,) = Ensemble().moves(trials[0], context(*trials))
+    assert sorted(p.learner for p in move.recipe.parents) == ["lines", "switch", "trees", "trees"]
+    many = [trial(n, f"learner {n}", aim=0.8 - n / 1000) for n in range(1, 12)]
+    (move,) = Ensemble().moves(many[0], context(*many))
+    assert len(move.recipe.parents) == MOST
+
+
+def test_a_new_blend_is_proposed_only_once_a_new_training_is_among_the_best(context, trial):
+    trials = [trial(1, "lines", aim=0.8), trial(2, "trees", aim=0.79), trial(3, "switch", aim=0.78)]
+    (move,) = Ensemble().moves(trials[0], context(*trials))
+    trials.append(trial(4, recipe=move.recipe, aim=0.81, lever="ensemble"))
+    trials.append(trial(5, "constant", aim=0.3))  # clearly worse: it joins no group
+    assert not list(Ensemble().moves(trials[0], context(*trials)))
+    worse = [
+        replace(trials[2], validation={"roc_auc": Estimate(0.1, 0.1, 0.1)}) if t.number == 3 else t for t in trials
+    ]
+    assert not list(Ensemble().moves(worse[0], context(*worse))), "a smaller group is no news"
+    trials.append(trial(6, "trees", aim=0.795, leaves=9))
+    (move,) = Ensemble().moves(trials[0], context(*trials))
+    assert len(move.recipe.parents) == 4
+
+
+# ------------------------------------------------------------------------------- what members cost
+
+
+def weight(ms, size):
+    ms = Estimate(ms, ms, ms)
+    return Weight(
+        p50=ms, p95=ms, p99=ms, throughput=ms, batch=1, size_bytes=size, memory_bytes=ms, threads=1, calls=200
+    )
+
+
+@pytest.fixture
+def blended(context, trial):
+    """Two weighed trainings, and their blend, which is better and slower than either."""
+    trials = [trial(1, "lines", aim=0.79), trial(2, "trees", aim=0.8)]
+    (move,) = Ensemble().moves(trials[1], context(*trials))
+    trials.append(trial(3, recipe=move.recipe, aim=0.81, lever="ensemble"))
+    return [replace(t, weight=weight(*w)) for t, w in zip(trials, ((0.1, 100), (0.3, 900), (0.5, 1000)), strict=True)]
+
+
+def test_thriftier_blends_are_proposed_of_one_that_is_better_and_slower(context, blended):
+    moves = list(Ensemble().moves(blended[2], context(*blended, tolerance=0.01)))
+    assert [dict(m.recipe.settings) for m in moves] == [
+        {"thrift": 0.01, "costs": "0.175 0.825"},
+        {"thrift": 0.04, "costs": "0.175 0.825"},
+    ]
+    assert all(m.recipe.parents == blended[2].recipe.parents for m in moves)
+    done = [replace(blended[2], number=4 + n, recipe=m.recipe, weight=None) for n, m in enumerate(moves)]
+    assert not [m for t in (*blended, *done) for m in Ensemble().moves(t, context(*blended, *done, tolerance=0.01))]
+
+
+def test_thrift_waits_until_a_blend_is_weighed_and_worth_its_price(context, blended):
+    def none(*trials, tolerance=0.01):
+        return not list(Ensemble().moves(trials[2], context(*trials, tolerance=tolerance)))
+
+    lines, trees, blend = blended
+    assert none(lines, trees, replace(blend, weight=None))
+    assert none(replace(lines, weight=None), trees, blend)
+    assert none(lines, trees, replace(blend, weight=weight(0.4, 1000))), "it is hardly slower than its best member"
+    assert none(lines, trees, replace(blend, validation={"roc_auc": Estimate(0.8, 0.7, 0.9)})), "it is no better"
+    assert none(*blended, tolerance=0.0)
+
+
+def test_a_member_that_adds_less_than_its_cost_is_left_out(noisy, work):
+    evidence = noisy(1.0, 1.0, 1.1)
+    free = Ensemble().fit(evidence, Settings(), work)["weights"]
+    assert min(free) > 0
+    gain = aim(evidence, work.task, free) - aim(evidence, work.task, [1, 1, 0])
+
+    def thrifty(thrift, costs="0.1 0.1 0.8"):
+        return Ensemble().fit(evidence, Settings(thrift=thrift, costs=costs), work)["weights"]
+
+    assert thrifty(0.0) == free
+    assert thrifty(3 * abs(gain) + 0.01)[2] == 0, "the dearest stays although it adds less than its part"
+    assert sorted(thrifty(10.0)) == [0, 0, 1], "nothing is worth ten times the range of the aim"
+
+
+def test_thrift_is_counted_once_a_member_and_by_its_part(noisy, work):
+    evidence = noisy(1.0, 1.0)
+    both = aim(evidence, work.task, [1, 1]) - max(aim(evidence, work.task, w) for w in ([1, 0], [0, 1]))
+    better = int(np.argmax([aim(evidence, work.task, list(w)) for w in np.eye(2)]))
+    costs = "0.1 0.9" if better == 0 else "0.9 0.1"  # the second one to come is dear
+    worth = Ensemble().fit(evidence, Settings(thrift=0.5 * both, costs=costs), work)["weights"]
+    not_worth = Ensemble().fit(evidence, Settings(thrift=3 * both, costs=costs), work)["weights"]
+    assert min(worth) > 0, "it has to bring 0.9 of half of what it brings"
+    assert not_worth[better] == 1, "it has to bring nearly three times what it brings"
+
+
+@pytest.mark.parametrize("costs", ["0.5", "a b", "-1 2", "0 0", "nan 1", "1 2 3"])
+def test_costs_that_are_not_one_a_member_are_refused(noisy, work, costs):
+    with pytest.raises(LeverRefused, match="costs must be 2 numbers of 0 or more"):
+        Ensemble().fit(noisy(1.0, 1.0), Settings(costs=costs), work)
+
+
+# ------------------------------------------------------------------------------------ many rows
+
+
+def test_many_rows_are_thinned_evenly_and_whatever_their_order(noisy, work, monkeypatch, random):
+    evidence = noisy(1.0, 1.2, rows=3000)
+    monkeypatch.setattr(_greedy, "ROWS", 500)
+    thin = _greedy.thinned(evidence)
+    assert len(thin.target) == 500
+    assert thin.target.mean() == pytest.approx(evidence.target.mean(), abs=0.005)
+    order = random.permutation(3000)
+    answers = tuple(Answer(a.scores[order], a.decided[order]) for a in evidence.answers)
+    mixed = _greedy.thinned(Evidence(answers, evidence.target[order]))
+    assert mixed.answers[0].scores.tolist() == thin.answers[0].scores.tolist()
+    assert sum(Ensemble().fit(evidence, Settings(), work)["weights"]) == pytest.approx(1)

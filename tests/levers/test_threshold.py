@@ -114,3 +114,13 @@ def test_nothing_is_proposed_where_a_threshold_cannot_be_fitted(context, trial, 
     assert not list(Threshold().moves(start, context(start, done, task=task)))
     assert not list(Threshold().moves(done, context(start, done, task=task)))
     assert not list(Threshold().moves(trial(3, ending=Ending.REFUSED), context(start, task=task)))
+
+
+def test_the_constant_model_and_what_was_calibrated_last_get_no_threshold(context, trial, task):
+    constant = trial(1, "constant", aim=0.5, metric="f1")
+    start = trial(2, aim=0.8, metric="f1")
+    warm = trial(3, aim=0.8, recipe=Combine(lever="calibrate", parents=(start.recipe,)), metric="f1")
+    mixed = trial(4, aim=0.8, recipe=Combine(lever="ensemble", parents=(constant.recipe, start.recipe)), metric="f1")
+    made = context(constant, start, warm, mixed, task=task)
+    moves = [m for t in made.trials for m in Threshold().moves(t, made)]
+    assert [m.recipe.parents[0] for m in moves] == [start.recipe, mixed.recipe]

@@ -177,3 +177,18 @@ def test_folds_count_by_their_mean(trial):
     twice = ((1, 0.2), (1, 0.4))
     trials = [trial(n, curve=twice, rate=0.01 * n) for n in range(1, 6)]
     assert hurdles(trials, Train(learner="trees"), warm_up=0) == pytest.approx({1: 0.3})
+
+
+def test_a_lighter_training_is_not_stopped_for_being_worse_than_heavier_ones(trial):
+    heavy = [trial(n, leaves=100 + n, curve=((1, 0.8), (2, 0.9))) for n in range(1, 6)]
+
+    def burden(settings):
+        return settings.number("leaves", 31)
+
+    def of(leaves):
+        recipe = Train(learner="trees", plan=Plan(settings=Settings(leaves=leaves)))
+        return hurdles(heavy, recipe, warm_up=0, burden=burden)
+
+    assert of(8) == {}
+    assert of(200) == pytest.approx({1: 0.8, 2: 0.9})
+    assert hurdles(heavy, Train(learner="trees"), warm_up=0) == pytest.approx({1: 0.8, 2: 0.9})

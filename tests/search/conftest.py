@@ -57,14 +57,14 @@ SABOTEURS = dedent(
 @pytest.fixture
 def frame():
     generator = np.random.default_rng(0)
-    a, b = generator.normal(size=(2, 240))
-    colour = generator.choice(["red", "green", "blue"], 240)
+    a, b = generator.normal(size=(2, 380))
+    colour = generator.choice(["red", "green", "blue"], 380)
     odds = 1.5 * a - b + (colour == "red")
     return {
         "a": a.round(4).tolist(),
         "b": b.round(4).tolist(),
         "colour": colour.tolist(),
-        "bought": np.where(odds + generator.logistic(size=240) > 0, "yes", "no").tolist(),
+        "bought": np.where(odds + generator.logistic(size=380) > 0, "yes", "no").tolist(),
     }
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from steelyard.contracts import Answer, Ending, Problem, Task
 from steelyard.recipe import Combine, Train
+from steelyard.search.cutting import cut_early
 from steelyard.search.execute import execute
 from steelyard.search.joining import fit_rule, in_use
 from steelyard.search.making import Bench, Unfaithful, check_parity
 from steelyard.search.meter import JobMeter
 from steelyard.search.store import Store, outcome_from_json
-from steelyard.search.training import cut_early
 from steelyard.units import Seconds
 
 BINARY = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "yes"), positive="yes")

@@ -1,4 +1,4 @@
-"""Whatever a job does to its process, it comes back once, and the next job runs."""
+"""What is the local pool's own: one worker for all slots, and news that no interrupt or duplicate can spoil."""
 
 import os
 import signal
@@ -8,76 +8,30 @@ from pathlib import Path
 import pytest
 
 from steelyard.contracts import Ending
-from steelyard.search.executors import InProcess
+from steelyard.search.courier import let_go
 from steelyard.search.pool import LocalPool
 from steelyard.search.store import Store, outcome_from_json
+from steelyard.testing.executors import MEMORY
+from steelyard.testing.shifts import LONGEST
 from steelyard.units import Seconds
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory, saboteurs):
     log = tmp_path_factory.mktemp("pool") / "log"
-    made = LocalPool(1, log=log, threads=1, memory_bytes=1_500_000_000, modules=(saboteurs,))
+    made = LocalPool(2, log=log, threads=1, memory_bytes=MEMORY, modules=(saboteurs,))
     yield made
     made.close()
 
 
-def done(executor, job, limit=60.0):
+def done(executor, job):
     executor.submit(job)
-    end = time.monotonic() + limit
+    end = time.monotonic() + LONGEST
     while time.monotonic() < end:
         if found := executor.wait(Seconds(0.2)).finished:
             assert len(found) == 1
             return found[0]
     pytest.fail("the job never came back")
-
-
-def test_a_trial_leaves_its_outcome_and_a_complete_folder(pool, job, kept):
-    finished = done(pool, job("constant"))
-    outcome = outcome_from_json(finished.left)
-    assert outcome.ending is Ending.MEASURED
-    assert 0.3 < outcome.validation["roc_auc"].value < 0.7
-    assert Store(kept[0]).place(outcome.recipe).is_dir()
-    assert not list((kept[0] / "bundles").glob(".*"))
-
-
-def test_a_recipe_made_before_is_not_made_again(pool, job):
-    first, again = done(pool, job("constant", 0)), done(pool, job("constant", 1))
-    assert outcome_from_json(first.left).kept is False
-    assert outcome_from_json(again.left).kept is True
-    assert again.left["validation"] == first.left["validation"]
-
-
-@pytest.mark.parametrize(("deed", "cause", "words"), [("crash", "died", "SIGSEGV"), ("quit", "died", "exit code 7")])
-def test_a_job_that_kills_its_process_ends_alone(pool, job, deed, cause, words):
-    finished = done(pool, job(deed))
-    assert (finished.left, finished.cause) == (None, cause)
-    assert words in finished.problem
-    assert done(pool, job("constant", 1)).left is not None
-
-
-def test_a_job_that_hangs_is_killed_at_its_deadline(pool, job):
-    done(pool, job("constant"))
-    start = time.monotonic()
-    finished = done(pool, job("hang", 1, seconds=1.0))
-    assert finished.cause == "late"
-    assert 1.0 <= time.monotonic() - start < 3.0
-    assert done(pool, job("constant", 2)).left is not None
-
-
-def test_a_job_that_holds_too_much_memory_is_killed(pool, job):
-    finished = done(pool, job("eat"))
-    assert finished.cause == "memory"
-    assert "memory_gb" in finished.problem
-
-
-def test_an_exception_is_an_ending_with_its_sentence(pool, job):
-    outcome = outcome_from_json(done(pool, job("raise")).left)
-    assert (outcome.ending, outcome.note) == (Ending.FAILED, "ValueError: no luck today")
-
-
-def test_running_out_of_memory_is_an_ending_of_its_own(pool, job):
-    assert outcome_from_json(done(pool, job("oom")).left).ending is Ending.OUT_OF_MEMORY
 
 
 def test_a_learner_that_does_not_accept_the_task_is_refused_with_its_reason(pool, job):
@@ -86,56 +40,76 @@ def test_a_learner_that_does_not_accept_the_task_is_refused_with_its_reason(pool
     assert "text" in outcome.note
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_job_comes_back(pool, job):
-    done(pool, job("constant"))
-    pool.submit(job("hang", 1))
-    while pool._workers[0].child is None:
+def test_running_out_of_memory_in_python_is_an_ending_of_its_own(pool, job):
+    assert outcome_from_json(done(pool, job("oom")).left).ending is Ending.OUT_OF_MEMORY
+
+
+def test_a_result_that_is_delivered_again_is_told_once(pool, job):
+    heard = []
+    take = pool._take
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "_take", lambda worker, said, news: [heard.append(said), take(worker, said, news)])
+        finished = done(pool, job("constant"))
+    assert finished.left is not None
+    assert any("exit" in said for said in heard)
+    news = pool.wait(Seconds(0))
+    for said in heard:
+        take(pool._worker, said, news)
+    assert not news.finished
+    assert not pool.busy
+
+
+def test_one_worker_serves_every_slot_and_reads_the_data_once(pool, job, kept):
+    jobs = [job("hang", 1), job("hang", 2)]
+    for one in jobs:
+        pool.submit(one)
+    while sum(errand.pid is not None for errand in pool._errands.values()) < 2:
         pool.wait(Seconds(0.1))
-    child = pool._workers[0].child
-    os.kill(pool._workers[0].process.pid, signal.SIGKILL)
-    found = []
-    while not found:
-        found = pool.wait(Seconds(0.5)).finished
-    assert found[0].cause in {"memory", "died"}
-    time.sleep(0.3)
-    assert not _alive(child)
-    assert done(pool, job("constant", 2)).left is not None
+    pids = [errand.pid for errand in pool._errands.values()]
+    parents = {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] for pid in pids}
+    assert parents == {str(pool._worker.process.pid)}
+    let_go(pool)
 
 
-def test_cancelled_jobs_come_back_and_the_worker_lives_on(pool, job):
-    done(pool, job("constant"))
-    worker = pool._workers[0].process.pid
-    pool.submit(job("hang", 1))
-    pool.wait(Seconds(0.5))
-    pool.cancel()
-    found = []
-    while not found:
-        found = pool.wait(Seconds(0.5)).finished
-    assert found[0].cause == "cancelled"
-    assert pool._workers[0].process.pid == worker
+def test_a_job_knows_nothing_of_the_key_to_a_cluster(monkeypatch):
+    from steelyard.search.start import environment
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    assert "secret" not in environment(1).values()
 
 
-def test_closing_leaves_no_process(tmp_path, saboteurs, job):
-    made = LocalPool(2, log=tmp_path / "log", threads=1, memory_bytes=10**10, modules=(saboteurs,))
-    made.submit(job("hang"))
-    while made._workers[0].child is None:
-        made.wait(Seconds(0.1))
-    pids = [made._workers[0].child, *(w.process.pid for w in made._workers)]
-    made.close()
-    made.close()
-    time.sleep(0.2)
-    assert not any(_alive(pid) for pid in pids)
-
-
-def test_in_process_keeps_the_same_contract_for_what_can_be_caught(job, kept):
-    executor = InProcess()
-    outcome = outcome_from_json(done(executor, job("constant")).left)
-    assert outcome.ending is Ending.MEASURED
-    assert executor.wait(Seconds(0)).finished == []
-
-
-def _alive(pid):
+def test_ctrl_c_at_any_moment_leaves_a_pool_that_goes_on(pool, job):
+    """Interrupts fall into waiting, hearing and submitting alike; after each the pool lets go, and works again."""
+    before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except OSError:
-        return False
+        for number in range(30):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.003 * number)
+                while True:
+                    done(pool, job("constant", number))
+            except KeyboardInterrupt:
+                let_go(pool)
+            assert not pool.busy
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert done(pool, job("linear", 99)).left is not None
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_even_load_does_not_keep_a_run_waiting(tmp_path, job, monkeypatch):
+    (tmp_path / "quits_when_imported.py").write_text("import os\nos._exit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = LocalPool(1, log=tmp_path / "log", threads=1, memory_bytes=MEMORY, modules=("quits_when_imported",))
+    try:
+        for number in range(2):
+            finished = done(made, job("constant", number))
+            assert finished.cause == "lost"
+            assert "exit code 3" in finished.problem
+    finally:
+        made.close()
+
+
+def test_nothing_half_written_is_left_by_jobs_that_end_by_themselves(pool, job, kept):
+    done(pool, job("linear", 5))
+    assert Store(kept[0]).place(job("linear").recipe).is_dir()
+    assert not list((kept[0] / "bundles").glob(".*"))

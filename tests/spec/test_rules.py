@@ -45,13 +45,22 @@ def told(lines):
         ("task: regression\npositive: yes", "names a class, and a regression has none"),
         ("value: {right: 1 EUR}\nbudget: {money: 1}", "is in EUR, and budget.money in USD"),
         ("levers: {only: [quantize]}", "there is no lever 'quantize' (did you mean 'quantise'?)"),
-        ("learners: {without: [boosting]}", "there is no learner 'boosting'; known: "),
+        ("learners: {without: [zzzz]}", "there is no learner 'zzzz'; known: "),
         ("levers: {only: [tune], without: [tune]}", "given beside only"),
         ("learners: {only: []}", "leaves no learner"),
         (
             "serving: {device: gpu}",
             "serving.device (line 3): must be server-core, the only one in this version; got 'gpu'",
         ),
+        (
+            "compute: {address: 10.0.0.1:6379}",
+            "compute.address (line 3): names a Ray cluster, and the executor is local; add executor: ray",
+        ),
+        (
+            "compute: {executor: ray, address: me:secret@10.0.0.1:6379}",
+            "compute.address (line 3): must be host:port of a Ray cluster, or auto",
+        ),
+        ("compute: {executor: ray, token: abc}", "compute.token (line 3): no such field"),
         ("traffic: {mean_rps: 5, peak_rps: 1}", "traffic.peak_rps (line 3): the peak (1) cannot be below the mean (5)"),
     ],
 )
@@ -116,5 +125,5 @@ def test_fields_that_are_set_and_have_no_effect_are_named():
     assert unused(Spec(data="a", target="y", budget=Budget(labels=0))) == ()
     assert unused(parse(LEAST)) == ()
     months, labels = unused(parse(LEAST + "horizon_months: 12\nbudget: {labels: 50}"))
-    assert months.startswith("`horizon_months` (12) has no effect in this version")
+    assert months.startswith("`horizon_months` (12) has no effect: returns have no price")
     assert "no lever of this version buys labels, so none are bought" in labels

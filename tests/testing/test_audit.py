@@ -14,11 +14,27 @@ LEARNERS = {
     "constant": Plan(),
     "linear": Plan(),
     "lightgbm": Plan(),
+    "catboost": Plan(),
+    "extra-trees": Plan(),
+    "mlp": Plan(),
     "tfidf-linear": Plan(),
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
-LEVERS = {"ensemble", "quantise", "subsample", "threshold", "tune"}
+LEVERS = {
+    "bag",
+    "calibrate",
+    "cascade",
+    "clean",
+    "distil",
+    "ensemble",
+    "features",
+    "quantise",
+    "select",
+    "subsample",
+    "threshold",
+    "tune",
+}
 EXCLUDED: dict[str, str] = {}
 """Registered things without a scenario, each with its reason."""
 
@@ -32,7 +48,7 @@ def audit(registered, scenarios, excluded):
 
 
 def test_nothing_registered_is_forgotten():
-    registered = set(learners().names()) | set(levers().names())
+    registered = set(learners()._points()) | set(levers()._points())  # not what other tests added by hand
     assert audit(registered, set(LEARNERS) | LEVERS, EXCLUDED) == []
 
 

@@ -13,8 +13,10 @@ from steelyard.levers.combining._threshold import Threshold
 from steelyard.levers.data._subsample import Subsample
 from steelyard.levers.refusal import LeverRefused
 from steelyard.levers.shrinking._quantise import Quantise
+from steelyard.levers.training._bag import Bag
 from steelyard.levers.training._tune import Tune
-from steelyard.recipe import Settings, Train
+from steelyard.levers.training.parts import with_part
+from steelyard.recipe import Settings, Step, Train
 from steelyard.testing import check_lever
 from steelyard.testing import levers as suite
 from steelyard.testing.hands import Hand
@@ -79,6 +81,11 @@ class Curt(Quantise):
 class SwallowsSettings(Subsample):
     def apply(self, split, settings, work, meter):
         return super().apply(split, Settings(), work, meter)
+
+
+class TakesAnyPart(Bag):
+    def apply(self, plan, settings):
+        return with_part(plan, Step(lever="bag", settings=settings))
 
 
 class RefusesWithoutAName(Subsample):
@@ -162,7 +169,7 @@ SABOTEURS = {
     suite.check_priors_are_assumed_and_in_range: [Promises, HidesItsSource],
     suite.check_what_was_tried_is_not_proposed_again: [RepeatsItself, Endless],
     suite.check_a_refusal_is_a_sentence: [Curt],
-    suite.check_unknown_settings_are_refused: [SwallowsSettings, RefusesWithoutAName],
+    suite.check_unknown_settings_are_refused: [SwallowsSettings, TakesAnyPart, RefusesWithoutAName],
     suite.check_it_edits_nothing: [EditsRows, EditsAnswers],
     suite.check_the_same_seed_gives_the_same_result: [Dices],
     suite.check_it_keeps_no_state: [Remembers],

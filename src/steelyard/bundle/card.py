@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from steelyard.bundle.manifest import Manifest, Several, Value
+from steelyard.contracts import Task
 from steelyard.recipe import Recipe, describe, digest
 
 
@@ -38,11 +42,31 @@ def card(manifest: Manifest, recipe: Recipe, size: int) -> str:
 def _what(manifest: Manifest) -> str:
     model = manifest.model
     if isinstance(model, Several):
-        count = len(model.members)
-        return f"{count} member{'s' if count > 1 else ''} under the rule `{model.rule['rule']}`"
+        count, does = len(model.members), _rule(model.rule, manifest.task)
+        return f"{count} member{'s' if count > 1 else ''} under the rule `{model.rule['rule']}`{does}"
     return "one ONNX graph, from columns to scores, with " + (
         " and ".join(dict.fromkeys(f"`{feed.front_end}`" for feed in model.feeds)) + " before it"
     )
+
+
+def _rule(rule: Mapping[str, Any], task: Task) -> str:
+    """Return what a rule does, and what it promises, where its name does not say it all."""
+    match rule:
+        case {"rule": "cascade", "measure": measure, "at": at}:
+            told = f": the first answers where its {measure} is {at:.3g} or more, the second elsewhere"
+            if "escalated" in rule:
+                seen = rule["escalated"]
+                told += f" (for {seen['share']:.1%} of the rows seen, {seen['low']:.1%} to {seen['high']:.1%})"
+            if "promise" in rule:
+                lost, sure = rule["promise"]["lost_at_most"], rule["promise"]["confidence"]
+                told += f"; against the second alone it loses at most {lost:.3g} in {rule['promise']['metric']}, "
+                told += f"with {sure:.0%} confidence on rows like those it was fitted on"
+            return told
+        case {"rule": "temperature", "at": at}:
+            return f": logarithms of its probabilities over {at:.3g}"
+        case {"rule": "threshold", "positive": code, "at": at}:
+            return f": `{task.classes[code]}` from a probability of {at:.3g}"
+    return ""
 
 
 def _listed(names: tuple[str, ...], shown: int = 12) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from steelyard.contracts import Kind, Schema
-from steelyard.data.coerce import NotThisKind, category_of, image_of, number_of, row_to_columns, text_of, time_of
+from steelyard.data.coerce import (
+    NotThisKind,
+    category_of,
+    image_of,
+    number_of,
+    row_to_columns,
+    rule_of,
+    text_of,
+    time_of,
+)
 from steelyard.errors import RowsRefused
 
 Reader = Callable[[Any], Any]
@@ -42,8 +51,21 @@ def _time(cell: object) -> float:
     return cell if type(cell) is float and -math.inf < cell < math.inf else time_of(cell)
 
 
-def reader(kind: Kind) -> Reader:
+def _written(kind: Kind, notation: str, *, lenient: bool) -> Reader:
+    """Return a reader of numbers or times that are written in a way of their column."""
+    rule = rule_of(kind, notation, lenient=lenient)
+
+    def read(cell: object) -> float:
+        value = rule(cell)
+        return value if -math.inf < value < math.inf else math.nan
+
+    return read
+
+
+def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
     """Return the function that reads a cell of some kind; it raises ``NotThisKind`` where the cell does not fit.
+
+    ``notation`` and ``lenient`` are those of the column (:class:`steelyard.contracts.Column`).
 
     Examples
     --------
@@ -54,6 +76,8 @@ def reader(kind: Kind) -> Reader:
     """
     if kind is Kind.CATEGORY:
         return _remembering()
+    if notation or lenient:
+        return _written(kind, notation, lenient=lenient)
     return {Kind.NUMBER: _number, Kind.TIME: _time, Kind.TEXT: text_of, Kind.IMAGE: image_of}[kind]
 
 
@@ -64,7 +88,9 @@ class RowReader:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._readers = tuple((column.name, reader(column.kind)) for column in schema.features)
+        self._readers = tuple(
+            (column.name, reader(column.kind, column.notation, lenient=column.lenient)) for column in schema.features
+        )
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the cells of a row.

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from steelyard.bundle.scores import MEASURES, expected_worth, is_curve, number, sureness, tempered
 from steelyard.contracts import Answer, Floats, Problem, Rule, Task
 from steelyard.errors import BundleRefused, nearest
+
+Mask = NDArray[np.bool_]
+TEMPERATURES = (1e-3, 1e3)
 
 
 def answer_of(task: Task, scores: Floats) -> Answer:
@@ -34,34 +39,47 @@ def answer_of(task: Task, scores: Floats) -> Answer:
     """
     if task.problem is Problem.REGRESSION:
         return Answer(scores, scores[:, 0])
-    worth = scores if task.value is None else _expected(scores, np.asarray(task.value, np.float64))
+    worth = scores if task.value is None else expected_worth(scores, np.asarray(task.value, np.float64))
     return Answer(scores, worth.argmax(axis=1))
 
 
-def _expected(scores: Floats, value: Floats) -> Floats:
-    """Return the expected value of each decision, shape (n, classes); a row's figures do not depend on the others."""
-    expected: Floats = scores[:, :1] * value[0]
-    for true in range(1, len(value)):
-        expected += scores[:, true : true + 1] * value[true]
-    return expected
+class Ask(Protocol):
+    """How a rule gets at its members: ``ask(k)`` is member k's answer to every row, ``ask(k, some)`` to a mask of them.
+
+    A member is run only when it is asked, and only for those rows.
+    """
+
+    def __call__(self, member: int, some: Mask | None = None, /) -> Answer:
+        """Return what one member answers."""
+        ...
+
+
+Joiner = Callable[[Ask], Answer]
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A kind of rule: ``check`` returns a complaint or ``None``, ``run`` joins the members' answers."""
+    """A kind of rule: ``check`` returns a complaint or ``None``, ``ready`` makes what joins the members' answers."""
 
     check: Callable[[Rule, int, Task], str | None]
-    run: Callable[[Rule, Sequence[Answer], Task], Answer]
+    ready: Callable[[Rule, Task], Joiner]
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _fields(rule: Rule, *names: str) -> str | None:
-    if set(rule) == {"rule", *names}:
+def _fields(rule: Rule, *names: str, also: tuple[str, ...] = ()) -> str | None:
+    if set(rule) - set(also) == {"rule", *names}:
         return None
     return f"must have {' and '.join(map(repr, names))} and nothing else; got {', '.join(sorted(rule))}"
+
+
+def _members(members: int, needed: int, task: Task) -> str | None:
+    """Complain of a rule on probabilities that has another number of members than it joins, or joins values."""
+    if members == needed and task.problem is not Problem.REGRESSION:
+        return None
+    noun = "one member" if needed == 1 else f"{needed} members"
+    return f"is for {noun} with probabilities; got {members} and {task.problem.value}"
+
+
+# --------------------------------------------------------------------------------------------- blend, threshold
 
 
 def _check_blend(rule: Rule, members: int, task: Task) -> str | None:
@@ -71,18 +89,22 @@ def _check_blend(rule: Rule, members: int, task: Task) -> str | None:
     weights = rule["weights"]
     if not isinstance(weights, Sequence) or len(weights) != members:
         return f"needs one weight for each of its {members} members; got {weights!r}"
-    if not all(_number(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+    if not all(number(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
         return f"needs weights of 0 or more with a sum above 0; got {weights!r}"
     return None
 
 
-def _blend(rule: Rule, answers: Sequence[Answer], task: Task) -> Answer:
+def _blend(rule: Rule, task: Task) -> Joiner:
     total = math.fsum(rule["weights"])
     shares = [weight / total for weight in rule["weights"]]
-    scores = answers[0].scores * shares[0]
-    for share, answer in zip(shares[1:], answers[1:], strict=True):
-        scores += answer.scores * share
-    return answer_of(task, scores)
+
+    def join(ask: Ask) -> Answer:
+        scores = ask(0).scores * shares[0]
+        for member, share in enumerate(shares[1:], 1):
+            scores += ask(member).scores * share
+        return answer_of(task, scores)
+
+    return join
 
 
 def _check_threshold(rule: Rule, members: int, task: Task) -> str | None:
@@ -90,27 +112,122 @@ def _check_threshold(rule: Rule, members: int, task: Task) -> str | None:
         return complaint
     if members != 1 or task.problem is not Problem.BINARY:
         return f"decides on one member of a binary task; got {members} and {task.problem.value}"
-    if not _number(rule["positive"]) or rule["positive"] not in {0, 1}:
+    if not number(rule["positive"]) or rule["positive"] not in {0, 1}:
         return f"needs the code of the positive class, 0 or 1; got {rule['positive']!r}"
-    return None if _number(rule["at"]) else f"needs a number to compare with; got {rule['at']!r}"
+    return None if number(rule["at"]) else f"needs a number to compare with; got {rule['at']!r}"
 
 
-def _threshold(rule: Rule, answers: Sequence[Answer], task: Task) -> Answer:
+def _threshold(rule: Rule, task: Task) -> Joiner:
     del task
-    (answer,) = answers
-    positive = int(rule["positive"])
-    called = answer.scores[:, positive] >= rule["at"]
-    return Answer(answer.scores, np.where(called, np.int64(positive), np.int64(1 - positive)))
+    positive, at = int(rule["positive"]), rule["at"]
+    yes, no = np.int64(positive), np.int64(1 - positive)
+
+    def join(ask: Ask) -> Answer:
+        scores = ask(0).scores
+        return Answer(scores, np.where(scores[:, positive] >= at, yes, no))
+
+    return join
+
+
+# ------------------------------------------------------------------------------------------------- calibration
+
+
+def _check_temperature(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "at") or _members(members, 1, task):
+        return complaint
+    low, high = TEMPERATURES
+    if number(rule["at"]) and low <= rule["at"] <= high:
+        return None
+    return f"needs a temperature from {low:g} to {high:g}; got {rule['at']!r}"
+
+
+def _temperature(rule: Rule, task: Task) -> Joiner:
+    return lambda ask: answer_of(task, tempered(ask(0).scores, rule["at"]))
+
+
+def _check_isotonic(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "curves") or _members(members, 1, task):
+        return complaint
+    curves, needed = rule["curves"], 1 if task.problem is Problem.BINARY else task.width
+    if not isinstance(curves, Sequence) or len(curves) != needed:
+        return f"needs one curve for each class, of two classes for the second alone: {needed} here"
+    if all(is_curve(curve) for curve in curves):
+        return None
+    return "needs curves of 'from', rising from 0 to 1 at most, and as many 'to' above 0 and below 1 that never fall"
+
+
+def _isotonic(rule: Rule, task: Task) -> Joiner:
+    curves = [(np.array(curve["from"], np.float64), np.array(curve["to"], np.float64)) for curve in rule["curves"]]
+
+    def join(ask: Ask) -> Answer:
+        scores = ask(0).scores
+        if len(curves) == 1:
+            chance = np.interp(scores[:, 1], *curves[0])
+            return answer_of(task, np.column_stack([1.0 - chance, chance]))
+        meant = np.column_stack([np.interp(scores[:, code], *curve) for code, curve in enumerate(curves)])
+        return answer_of(task, meant / meant.sum(axis=1, keepdims=True))
+
+    return join
+
+
+# ----------------------------------------------------------------------------------------------------- cascade
+
+
+_NOTES = {"escalated": ("share", "low", "high", "rows"), "promise": ("metric", "lost_at_most", "confidence")}
+"""What a cascade may say of itself, and what stands in that; the metric is a word, the rest are numbers."""
+
+
+def _check_cascade(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "measure", "at", also=tuple(_NOTES)) or _members(members, 2, task):
+        return complaint
+    if rule["measure"] not in MEASURES:
+        return f"needs one of the measures {', '.join(MEASURES)}; got {rule['measure']!r}"
+    if rule["measure"] == "worth" and (task.value is None or not np.ptp(task.value, axis=1).any()):
+        return "needs a task that says what decisions are worth for the measure 'worth'"
+    if not number(rule["at"]) or not 0 <= rule["at"] <= 1:
+        return f"needs a number from 0 to 1 to compare with; got {rule['at']!r}"
+    wrong = [name for name in _NOTES if name in rule and not _is_note(rule[name], _NOTES[name])]
+    return f"needs {', '.join(_NOTES[wrong[0]])} as {wrong[0]!r}; got {rule[wrong[0]]!r}" if wrong else None
+
+
+def _is_note(note: object, names: tuple[str, ...]) -> bool:
+    if not isinstance(note, Mapping) or set(note) != set(names):
+        return False
+    return all(isinstance(value, str) if name == "metric" else number(value) for name, value in note.items())
+
+
+def _cascade(rule: Rule, task: Task) -> Joiner:
+    measure, at = rule["measure"], rule["at"]
+
+    def join(ask: Ask) -> Answer:
+        cheap = ask(0)
+        unsure = sureness(measure, cheap.scores, task) < at
+        if not unsure.any():
+            return cheap
+        if unsure.all():
+            return ask(1)
+        dear, scores, decided = ask(1, unsure), cheap.scores.copy(), cheap.decided.copy()
+        scores[unsure], decided[unsure] = dear.scores, dear.decided
+        return Answer(scores, decided)
+
+    return join
 
 
 RULES: Mapping[str, Runner] = {
     "blend": Runner(_check_blend, _blend),
     "threshold": Runner(_check_threshold, _threshold),
+    "temperature": Runner(_check_temperature, _temperature),
+    "isotonic": Runner(_check_isotonic, _isotonic),
+    "cascade": Runner(_check_cascade, _cascade),
 }
 """Every rule by its name.
 
 ``blend``: the mean of the scores, weighted by ``weights``. ``threshold``: the class of code ``positive`` where its
-score is ``at`` or more, the other one elsewhere; scores pass unchanged.
+score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``temperature``: the logarithms of the
+probabilities over ``at``. ``isotonic``: each probability read off a rising curve (``curves``, of two classes the
+second's alone), then scaled to a sum of one. ``cascade``: the first member's answer where its ``measure`` of sureness
+is ``at`` or more, the second's elsewhere; ``escalated`` and ``promise`` say what was seen and promised when it was
+fitted, and change no answer.
 """
 
 
@@ -143,4 +260,9 @@ def apply_rule(rule: Rule, answers: Sequence[Answer], task: Task) -> Answer:
     >>> apply_rule({"rule": "threshold", "positive": 1, "at": 0.15}, [first], task).decided.tolist()
     [1]
     """
-    return check_rule(rule, len(answers), task).run(rule, answers, task)
+
+    def at_hand(member: int, some: Mask | None = None) -> Answer:
+        answer = answers[member]
+        return answer if some is None else Answer(answer.scores[some], answer.decided[some])
+
+    return check_rule(rule, len(answers), task).ready(rule, task)(at_hand)

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from steelyard.bundle.front_ends import FRONT_ENDS, Cells, Extractor, Tensors
 from steelyard.bundle.front_ends.base import RowRefused
 from steelyard.bundle.graphs import check_graph
-from steelyard.bundle.rules import answer_of, check_rule
+from steelyard.bundle.rules import Mask, answer_of, check_rule
 from steelyard.contracts import Answer, Artefact, Columns, Feed, Floats, Problem, Rule, Schema, Task
 from steelyard.errors import BundleRefused, nearest
 
@@ -203,19 +203,38 @@ def _check_ends(session: ort.InferenceSession, feeds: Sequence[Feed], task: Task
 
 
 class JoinedModel:
-    """Several members behind a rule."""
+    """Several members behind a rule; a member runs only for the rows that the rule asks it about."""
 
-    __slots__ = ("_members", "_rule", "_run", "_task", "columns")
+    __slots__ = ("_join", "_members", "columns")
 
     def __init__(self, members: Sequence[Model], rule: Rule, task: Task) -> None:
-        self._members, self._rule, self._task = tuple(members), rule, task
-        self._run = check_rule(rule, len(self._members), task).run
+        self._members = tuple(members)
+        self._join = check_rule(rule, len(self._members), task).ready(rule, task)
         self.columns = frozenset().union(*(member.columns for member in self._members))
 
     def answer(self, columns: Columns) -> Answer:
         """Answer some rows."""
-        return self._run(self._rule, [member.answer(columns) for member in self._members], self._task)
+
+        def ask(member: int, some: Mask | None = None) -> Answer:
+            model = self._members[member]
+            return model.answer(columns) if some is None else _answer_some(model, columns, some)
+
+        return self._join(ask)
 
     def row(self, cells: Cells) -> Answer:
         """Answer one row."""
-        return self._run(self._rule, [member.row(cells) for member in self._members], self._task)
+
+        def ask(member: int, some: Mask | None = None) -> Answer:
+            del some  # there is one row: a rule that asks about it asks about all
+            return self._members[member].row(cells)
+
+        return self._join(ask)
+
+
+def _answer_some(model: Model, columns: Columns, some: Mask) -> Answer:
+    """Answer the rows of a mask; a row that is refused is named by its place among all of them."""
+    read = [name for name in columns if name in model.columns] or list(columns)
+    try:
+        return model.answer({name: columns[name][some] for name in read})
+    except RowRefused as problem:
+        raise RowRefused(int(np.flatnonzero(some)[problem.row]), problem.sentence) from None

@@ -4,12 +4,14 @@ Rules, by kind:
 
 * Spaces around a string are no part of it. ``MISSING`` strings, ``None`` and NaN are missing; for a number or a
   time so are those of ``MISSING_NUMBER``, in any case; for text only blank strings are.
-* NUMBER: plain decimal notation (``-1.5e3``), booleans as 0 and 1. Infinite values are missing: no model can use them.
+* NUMBER: plain decimal notation (``-1.5e3``), the notation of the column if it has one (``1.234,5 €``, see
+  :mod:`steelyard.data.numerals`), booleans as 0 and 1. Infinite values are missing: no model can use them.
 * CATEGORY: a whole number is written without a point (``3.0`` and ``"3.0"`` are ``"3"``), truth values in lower case.
 * TEXT: as it is; missing text is ``""``.
-* TIME: year first (``2011-01-31``, ``2011/1/31 08:30``, ``2011-01-31T08:30:00+01:00``), day first with points
-  (``31.1.2011``), or a number of epoch seconds. A time without a zone is UTC.
+* TIME: a written date (see :mod:`steelyard.data.dates`) or a number of epoch seconds. A time without a zone is UTC.
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
+
+A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Column, Columns, Floats, Kind, Schema
+from steelyard.data.dates import COMPACT, MILLISECONDS, counted, date_of
 from steelyard.data.frames import cells_of, is_row, names_of
+from steelyard.data.numerals import PLAIN, numeral_of
 from steelyard.errors import RowsRefused, nearest
 
 BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
@@ -33,12 +37,8 @@ BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
 MISSING = frozenset({"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "NULL", "null"})
 MISSING_NUMBER = frozenset({m.lower() for m in MISSING} | {"none", "-", "--", "."})
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)\.0")
-_CLOCK = r"(?:(?:[T ]|, ?)(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?)?\s?(Z|[+-]\d{2}:?\d{2})?"
-_YEAR_FIRST = re.compile(r"(\d{4})([-/.年])(\d{1,2})[-/.月](\d{1,2})日?" + _CLOCK, re.ASCII)
-_DAY_FIRST = re.compile(r"(\d{1,2})(\.)(\d{1,2})\.(\d{4})" + _CLOCK, re.ASCII)
 _LARGEST_EXACT = 1e15
 
 
@@ -65,8 +65,10 @@ def is_missing(cell: object) -> bool:
     return type(cell).__name__ in {"NAType", "NaTType"}
 
 
-def number_of(cell: object) -> float:
+def number_of(cell: object, notation: str = "") -> float:
     """Return a cell as a number; NaN where missing, and infinity where it says so.
+
+    ``notation`` is how the column writes numbers where that is not plain (:mod:`steelyard.data.numerals`).
 
     Raises
     ------
@@ -79,7 +81,7 @@ def number_of(cell: object) -> float:
     [1.5, 1.0, nan, nan, -1000.0]
     """
     if isinstance(cell, str):
-        return _number_of_string(cell.strip(BLANKS))
+        return _number_of_string(cell.strip(BLANKS), notation)
     if is_missing(cell):
         return math.nan
     if isinstance(cell, bool | int | float | np.number | np.bool_) or type(cell).__name__ == "Decimal":
@@ -90,8 +92,12 @@ def number_of(cell: object) -> float:
     raise NotThisKind(cell)
 
 
-def _number_of_string(text: str) -> float:
-    if _NUMBER.fullmatch(text):
+def _number_of_string(text: str, notation: str = "") -> float:
+    if notation:
+        value = numeral_of(text, notation)
+        if value is not None:
+            return value
+    elif PLAIN.fullmatch(text):
         return float(text)
     small = text.lower()
     if small in MISSING_NUMBER:
@@ -103,7 +109,7 @@ def _number_of_string(text: str) -> float:
 
 def is_number(text: str) -> bool:
     """Tell whether a string is a number in plain notation."""
-    return _NUMBER.fullmatch(text) is not None
+    return PLAIN.fullmatch(text) is not None
 
 
 def category_of(cell: object) -> str | None:
@@ -148,8 +154,10 @@ def text_of(cell: object) -> str:
     return category_of(cell) or ""
 
 
-def time_of(cell: object) -> float:
+def time_of(cell: object, notation: str = "") -> float:
     """Return a cell as epoch seconds (UTC), NaN where missing.
+
+    ``notation`` is how the column writes dates where they do not say it themselves (:mod:`steelyard.data.dates`).
 
     Raises
     ------
@@ -162,7 +170,9 @@ def time_of(cell: object) -> float:
     [86400.0, 86400.0, 60.0, 0.0, 5.0, nan]
     """
     if isinstance(cell, str):
-        return _time_of_string(cell.strip(BLANKS))
+        text = cell.strip(BLANKS)
+        moment = date_of(text, notation)
+        return _counted(_number_of_string(text), notation, cell) if moment is None else moment
     if is_missing(cell):
         return math.nan
     if isinstance(cell, dt.datetime):
@@ -171,47 +181,39 @@ def time_of(cell: object) -> float:
         return dt.datetime(cell.year, cell.month, cell.day, tzinfo=dt.UTC).timestamp()
     if isinstance(cell, np.datetime64):
         return float(cell.astype("datetime64[us]").astype(np.int64)) / 1e6
-    seconds = number_of(cell)
-    return seconds if math.isfinite(seconds) else math.nan
+    return _counted(number_of(cell), notation, cell)
 
 
-def _time_of_string(text: str) -> float:
-    moment = date_of(text)
-    if moment is not None:
-        return moment
-    seconds = _number_of_string(text)
-    return seconds if math.isfinite(seconds) else math.nan
+def _counted(number: float, notation: str, cell: object) -> float:
+    moment = counted(number, notation)
+    if moment is None:
+        raise NotThisKind(cell)
+    return moment
 
 
-def date_of(text: str) -> float | None:
-    """Return epoch seconds of a written date, ``None`` where the string is not one.
+Rule = Callable[[object], float]
+
+
+def rule_of(kind: Kind, notation: str = "", *, lenient: bool = False) -> Rule:
+    """Return what reads a cell of a NUMBER or TIME column; infinite numbers are left as they are.
 
     Examples
     --------
-    >>> date_of("2011-13-01") is None, date_of("20110101") is None, date_of("1970年1月2日")
-    (True, True, 86400.0)
+    >>> rule_of(Kind.NUMBER, "1.234,5")("1.000,5"), rule_of(Kind.NUMBER, lenient=True)("about ten")
+    (1000.5, nan)
     """
-    if found := _YEAR_FIRST.fullmatch(text):
-        year, month, day = found[1], found[3], found[4]
-    elif found := _DAY_FIRST.fullmatch(text):
-        day, month, year = found[1], found[3], found[4]
-    else:
-        return None
-    hour, minute, second, fraction, zone = found.groups()[4:]
-    try:
-        moment = dt.datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=dt.UTC
-        )
-    except ValueError:
-        return None
-    return moment.timestamp() + float(fraction or 0) - _offset(zone)
+    read = number_of if kind is Kind.NUMBER else time_of
 
+    def strict(cell: object) -> float:
+        return read(cell, notation)
 
-def _offset(zone: str | None) -> float:
-    if zone is None or zone == "Z":
-        return 0.0
-    sign = -1 if zone[0] == "-" else 1
-    return sign * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+    def tolerant(cell: object) -> float:
+        try:
+            return read(cell, notation)
+        except NotThisKind:
+            return math.nan
+
+    return tolerant if lenient else strict if notation else read
 
 
 # --------------------------------------------------------------------------------------------- columns
@@ -230,20 +232,22 @@ def _finite(values: Floats) -> Floats:
     return np.where(np.isinf(values), np.nan, values)
 
 
-def _numbers(cells: Sequence[Any] | NDArray[Any]) -> Floats:
-    if isinstance(cells, np.ndarray) and cells.dtype.kind in "biuf":
+def _from_array(kind: Kind, cells: NDArray[Any]) -> Floats | None:
+    """Return an array of numbers (or of numpy's dates) as it stands; ``None`` where each cell has to be read."""
+    if cells.dtype.kind in "biuf":
         return _finite(cells.astype(np.float64))
-    return _finite(_each(number_of, cells))
-
-
-def _times(cells: Sequence[Any] | NDArray[Any]) -> Floats:
-    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
+    if cells.dtype.kind == "M" and kind is Kind.TIME:
         micros = cells.astype("datetime64[us]")
         return np.where(np.isnat(micros), np.nan, micros.astype(np.int64) / 1e6)
-    return _each(time_of, cells)
+    return None
 
 
-def _each(rule: Callable[[object], float], cells: Sequence[Any] | NDArray[Any]) -> Floats:
+def _takes_numbers(notation: str) -> bool:
+    """Tell whether numbers of a column count seconds, or are numbers."""
+    return COMPACT not in notation and MILLISECONDS not in notation
+
+
+def _each(rule: Rule, cells: Sequence[Any] | NDArray[Any]) -> Floats:
     made = np.empty(len(cells))
     for i, cell in enumerate(cells):
         try:
@@ -268,29 +272,47 @@ def image_of(cell: object) -> object:
     return None if is_missing(cell) else cell
 
 
-_ENDING = {Kind.NUMBER: "a number", Kind.TIME: "a time (write it as 2011-01-31 or 2011-01-31 08:30:00)"}
+_ENDING = {
+    Kind.NUMBER: "a number{}",
+    Kind.TIME: "a time (write it as 2011-01-31 or 2011-01-31 08:30:00{})",
+}
 
 
-def column(kind: Kind, cells: Sequence[Any] | NDArray[Any], name: str) -> NDArray[Any]:
+def column(
+    kind: Kind, cells: Sequence[Any] | NDArray[Any], name: str, *, notation: str = "", lenient: bool = False
+) -> NDArray[Any]:
     """Return cells as one typed column, as :data:`steelyard.contracts.Columns` describes.
+
+    Parameters
+    ----------
+    kind, cells, name
+        What the column holds, its cells, and what it is called.
+    notation, lenient
+        How numbers and dates are written there, and whether what does not fit is missing; see
+        :class:`steelyard.contracts.Column`.
 
     Raises
     ------
     RowsRefused
         If a cell does not fit; the message names the row (from 0), the column and the cell.
     """
-    try:
-        if kind is Kind.NUMBER:
-            return _numbers(cells)
-        if kind is Kind.TIME:
-            return _times(cells)
-    except _At as where:
-        raise RowsRefused(
-            f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not {_ENDING[kind]}; "
-            "correct it or leave it empty"
-        ) from None
+    if kind in _ENDING:
+        typed = _from_array(kind, cells) if isinstance(cells, np.ndarray) and _takes_numbers(notation) else None
+        if typed is not None:
+            return typed
+        try:
+            return _finite(_each(rule_of(kind, notation, lenient=lenient), cells))
+        except _At as where:
+            raise RowsRefused(
+                f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not "
+                f"{_ENDING[kind].format(f' or like {notation}' if notation else '')}; correct it or leave it empty"
+            ) from None
     rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
+
+
+def _column(what: Column, cells: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+    return column(what.kind, cells, what.name, notation=what.notation, lenient=what.lenient)
 
 
 def to_columns(frame: Any, schema: Schema) -> Columns:
@@ -317,7 +339,7 @@ def to_columns(frame: Any, schema: Schema) -> Columns:
     _refuse_missing([c for c in wanted if c.name not in names], names)
     if isinstance(frame, Sequence):
         _refuse_short(frame, wanted)
-    made = {c.name: column(c.kind, cells_of(frame, c.name), c.name) for c in wanted}
+    made = {c.name: _column(c, cells_of(frame, c.name)) for c in wanted}
     lengths = {name: len(values) for name, values in made.items()}
     if len(set(lengths.values())) > 1:
         raise RowsRefused(f"the columns differ in length: {', '.join(f'{k} {v}' for k, v in lengths.items())}")
@@ -336,7 +358,7 @@ def row_to_columns(row: Mapping[str, Any], schema: Schema) -> Columns:
     for wanted in schema.features:
         if wanted.name not in row:
             _refuse_missing([c for c in schema.features if c.name not in row], tuple(row))
-        made[wanted.name] = column(wanted.kind, (row[wanted.name],), wanted.name)
+        made[wanted.name] = _column(wanted, (row[wanted.name],))
     return made
 
 

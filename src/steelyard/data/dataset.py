@@ -51,11 +51,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One training and its scoring: positions of the rows to fit on and of the rows to score."""
+    """One training and its scoring: positions of the rows to fit on and of the rows to score.
+
+    ``name`` is ``"holdout"``, ``"fold-0"``, or ``"fold-0.2"`` where folds are dealt a second time.
+    """
 
     name: str
     fit: Ints
     score: Ints
+
+    @property
+    def turn(self) -> int:
+        """Which dealing of the folds it belongs to: 1 for the first."""
+        return int(self.name.partition(".")[2] or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +71,8 @@ class Partition:
     """Which rows train, choose, calibrate and test; all are sorted positions into ``Dataset.rows``.
 
     ``protocol`` is ``"holdout"`` (one part) or, for example, ``"5-fold"`` (one part a fold, and validation and
-    calibration are the same out-of-fold rows).
+    calibration are the same out-of-fold rows), or ``"2 x 5-fold"``: the folds are dealt twice, and what the second
+    dealing fits and scores are copies of the rows, so that each has an out-of-fold answer from either.
     """
 
     protocol: str
@@ -79,8 +88,12 @@ class Partition:
 
     @property
     def development(self) -> Ints:
-        """Every row but the test rows, sorted."""
-        return np.unique(np.concatenate([rows for part in self.parts for rows in (part.fit, part.score)]))
+        """Every row but the test rows, sorted; each once."""
+        arrays = [rows for part in self.parts if part.turn == 1 for rows in (part.fit, part.score)]
+        there = np.zeros(1 + max((int(rows[-1]) for rows in arrays if len(rows)), default=-1), dtype=bool)
+        for rows in arrays:
+            there[rows] = True
+        return np.flatnonzero(there)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +115,17 @@ class Dataset:
     fingerprint: str
     groups: Ints | None = None
     times: Floats | None = None
+
+    @property
+    def originals(self) -> Split:
+        """Every usable row once, without the copies that further dealings of the folds work on."""
+        if all(part.turn == 1 for part in self.partition.parts):
+            return self.rows
+        return self.rows.take(np.sort(np.unique(self.rows.rows, return_index=True)[1]))
+
+    @property
+    def clusters(self) -> Ints | None:
+        """What a resample must take or leave as one, a code a row: groups, the copies of a row, or ``None``: rows."""
+        if self.groups is not None:
+            return self.groups
+        return self.rows.rows if any(part.turn > 1 for part in self.partition.parts) else None

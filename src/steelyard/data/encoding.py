@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from steelyard.errors import DataUnreadable
 
+_GZIP = b"\x1f\x8b"
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _EAST_ASIAN = ("GB18030", "SHIFT_JIS", "EUC-KR", "BIG5")
 
@@ -21,19 +23,40 @@ def read_bytes(path: Path) -> bytes:
     DataUnreadable
         If it cannot be opened, is not what its name says, or is empty.
     """
+    return b"".join(pieces(path))
+
+
+def pieces(path: Path, size: int = -1) -> Iterator[bytes]:
+    """Yield the content of a file piece by piece, unpacked where it is gzipped.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        Bytes of a piece; -1 for everything at once.
+
+    Raises
+    ------
+    DataUnreadable
+        If it cannot be opened, is not what its name says, or is empty.
+    """
+    empty = True
     try:
-        content = path.read_bytes()
-        if content and (path.suffix == ".gz" or content.startswith(b"\x1f\x8b")):
-            content = gzip.decompress(content)
+        with path.open("rb") as stream:
+            packed = stream.peek(2)[:2] == _GZIP or (path.suffix == ".gz" and stream.peek(1))
+            with gzip.GzipFile(fileobj=stream) if packed else stream as content:
+                while piece := content.read(size):
+                    empty = empty and not piece.strip()
+                    yield piece
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataUnreadable(
             f"{path} is not a whole gzip file; copy it again, or rename it if it is not packed"
         ) from None
     except OSError as problem:
         raise DataUnreadable(f"{path} cannot be opened: {problem.strerror}; check its path and permissions") from None
-    if not content.strip():
+    if empty:
         raise DataUnreadable(f"{path} is empty; check that whatever wrote it had finished")
-    return content
 
 
 def decode(content: bytes, path: Path) -> str:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from steelyard.contracts import FEATURES, Column, Kind, Schema
 from steelyard.data.coerce import is_missing
 from steelyard.data.dataset import Finding, Severity
-from steelyard.data.fast import as_list, categories, measured, texts
+from steelyard.data.fast import as_list, categories, is_strings, measured, texts
+from steelyard.data.hashing import distinct
 from steelyard.data.kinds import Found, is_spaced, kind_of
 from steelyard.data.pictures import judge, resolve
 from steelyard.data.readers.images import SIDES
 from steelyard.data.roles import Roles
 from steelyard.data.table import Cells, Table
+from steelyard.data.written import Unread, as_numbers, as_times
 from steelyard.spec import Spec
 
 _SIDE_NAMES = frozenset({"split", "set", "subset", "fold", "partition", "part", "side"})
@@ -74,7 +76,7 @@ def _as_found(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
 
 def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
     if given is not None:
-        return Found(given, _GIVEN, 0)
+        return _given_found(name, cells, given)
     found = kind_of(name, cells)
     if name == roles.group and found.kind is not Kind.CONSTANT:
         return Found(Kind.ID, "groups the rows of the split (give it a kind under columns to let models read it)", 0)
@@ -85,6 +87,19 @@ def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
     if name.lower() in _SIDE_NAMES and found.kind is Kind.CATEGORY and _are_sides(cells):
         return Found(Kind.ID, "names the sides of a split", 0)
     return found
+
+
+def _given_found(name: str, cells: Cells, given: Kind) -> Found:
+    """Return a kind that the spec gives, with the notation that the cells show."""
+    found = Found(given, _GIVEN, 0)
+    if given not in (Kind.NUMBER, Kind.TIME) or not is_strings(cells):
+        return found
+    read = as_times(name, cells) if given is Kind.TIME else as_numbers(name, cells, given=True)
+    if isinstance(read, Unread):
+        return replace(found, findings=read.findings)
+    if read is None:
+        return found
+    return replace(found, notation=read.notation, lenient=read.lenient, values=read.values, findings=read.findings)
 
 
 def _are_sides(cells: Cells) -> bool:
@@ -113,9 +128,9 @@ def _missing_share(cells: Cells) -> float:
 
 
 def _measured(name: str, cells: Cells, found: Found) -> Typed:
-    values, bad = measured(found.kind, cells)
-    findings = []
-    if bad.any():
+    findings = list(found.findings)
+    values, bad = (found.values, None) if found.values is not None else measured(found.kind, cells, found.notation)
+    if bad is not None and bad.any() and not found.lenient:
         findings.append(_misfit(name, cells, found.kind, bad))
     infinite = np.isinf(values)
     if infinite.any():
@@ -126,9 +141,11 @@ def _measured(name: str, cells: Cells, found: Found) -> Typed:
         name=name,
         kind=found.kind,
         missing=1 - len(known) / len(values),
-        distinct=len(np.unique(known)),
+        distinct=found.distinct if found.distinct and not infinite.any() else distinct(known),
         low=float(known.min()) if len(known) else None,
         high=float(known.max()) if len(known) else None,
+        notation=found.notation,
+        lenient=found.lenient,
         why=found.why,
     )
     return Typed(column, values, tuple(findings))
@@ -157,13 +174,13 @@ def _infinite(name: str, infinite: NDArray[np.bool_]) -> Finding:
 
 def _text(name: str, cells: Cells, found: Found) -> Typed:
     values = texts(cells)
-    distinct = set(values) - {""}
+    different = set(values) - {""}
     column = Column(
         name=name,
         kind=Kind.TEXT,
         missing=float(np.mean(values == "")),
-        distinct=len(distinct),
-        spaced=is_spaced(sorted(distinct)),
+        distinct=len(different),
+        spaced=is_spaced(sorted(different)),
         why=found.why,
     )
     return Typed(column, values)
@@ -175,30 +192,23 @@ def _image(name: str, cells: Cells, found: Found, table: Table) -> Typed:
     unusable = None
     if absent < len(values) and not findings:
         unusable, findings = judge(name, values)
-    distinct = len(set(values) - {None})
-    column = Column(name=name, kind=Kind.IMAGE, missing=absent / len(values), distinct=distinct, why=found.why)
+    column = Column(
+        name=name,
+        kind=Kind.IMAGE,
+        missing=absent / len(values),
+        distinct=len(set(values) - {None}),
+        why=found.why,
+    )
     return Typed(column, values, tuple(findings), unusable)
 
 
 def _named(name: str, cells: Cells, found: Found) -> Typed:
     values = categories(cells)
-    known = set(values) - {None}
     column = Column(
         name=name,
         kind=found.kind,
-        missing=sum(cell is None for cell in values) / len(values),
-        distinct=len(known),
+        missing=float(np.mean(values == None)),  # noqa: E711 - cell by cell
+        distinct=found.distinct or len(set(values) - {None}),
         why=found.why,
     )
-    findings = () if found.almost is None else (_almost(name, cells, found.almost),)
-    return Typed(column, values if found.kind in FEATURES else None, findings)
-
-
-def _almost(name: str, cells: Cells, almost: tuple[int, int]) -> Finding:
-    count, row = almost
-    sentence = (
-        f"column {name!r} is not read as a number because {count:,} cells are none, the first is "
-        f"{as_list(cells)[row]!r} in row {row} (from 0); empty those cells to have it read as one"
-    )
-    numbers = {"cells": float(count), "row": float(row)}
-    return Finding(code="almost_number", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers)
+    return Typed(column, values if found.kind in FEATURES else None, found.findings)

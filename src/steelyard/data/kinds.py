@@ -2,10 +2,13 @@
 
 1. Bytes, arrays, pictures, or strings that all end like image files: IMAGE.
 2. One value in all rows (missing counts as a value): CONSTANT.
-3. Strings that are all written dates (year first, or day first with points), or a typed date: TIME.
-4. Numbers, typed or written: NUMBER, however few the values. But whole numbers that count the rows (0 or 1, then
-   up by one), or that are all different under a name like ``id``: ID; whole numbers under such a name that repeat,
-   and digits with leading zeros (``007``): names of things, so CATEGORY.
+3. Strings that are nearly all written dates (:mod:`steelyard.data.dates`), a typed date, whole numbers that are all
+   dates like 20110131, and numbers under a name like ``created_at`` that count seconds or milliseconds to a day from
+   1980 to 2100: TIME.
+4. Numbers, typed or written (:mod:`steelyard.data.numerals`), with few cells that are none: NUMBER, however few the
+   values. But whole numbers that count the rows (0 or 1, then up by one), or that are all different under a name like
+   ``id``: ID; whole numbers under such a name that repeat, and digits with leading zeros (``007``): names of things, so
+   CATEGORY.
 5. Strings that are long (3.5 words, 50 characters, or 8 characters without spaces between words, on average) and
    seldom repeat (distinct ones are 30% of the rows, or 1,000): TEXT.
 6. Strings of which 95% are different, in 20 rows or more: ID.
@@ -16,26 +19,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Kind
-from steelyard.data.coerce import date_of, is_missing, is_number
-from steelyard.data.fast import distinct_of, measured
+from steelyard.data.coerce import is_missing
+from steelyard.data.dataset import Finding
+from steelyard.data.dates import COMPACT, MILLISECONDS, counted
+from steelyard.data.fast import distinct_of
+from steelyard.data.hashing import distinct as count_distinct
 from steelyard.data.readers.images import IMAGE_ENDINGS
 from steelyard.data.table import Cells
+from steelyard.data.written import Reading, Unread, as_numbers, as_times
 
 FEW = 20
 """Below this number of rows nothing is taken for an id: too little to tell."""
-_ALL_BUT, _ALMOST = 0.95, 0.05
+_ALL_BUT = 0.95
 _WORDS, _CHARACTERS, _UNSPACED_CHARACTERS = 3.5, 50, 8
 _TEXT_SHARE, _TEXT_COUNT = 0.3, 1_000
 _SAMPLE = 2_000
-_GLANCE = 50
-"""Distinct strings looked at before all of them are tried as numbers."""
+_TIME_NAME = re.compile(
+    r"(?:^|[_\s.\-])(?:at|ts|time|timestamp|date|datetime|epoch|day)$|(?:time|stamp|date|epoch)", re.IGNORECASE
+)
+_SINCE, _UNTIL = 315_532_800.0, 4_102_444_800.0
+"""Epoch seconds of 1980 and of 2100: numbers in between, under a name of time, are moments."""
 _ID_NAME = re.compile(r"(?:^|[_\s.\-])(?:id|Id|ID|uuid|UUID|guid|GUID)$|[a-z0-9](?:ID|Id)$")
 _ZEROS = re.compile(r"-?0[0-9]+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -53,8 +63,11 @@ class Found:
     kind: Kind
     why: str
     distinct: int
-    almost: tuple[int, int] | None = None
-    """For a CATEGORY or an ID that is nearly a number: how many cells are not, and the row of the first."""
+    notation: str = ""
+    lenient: bool = False
+    values: Floats | None = None
+    """The cells as numbers or times, where finding the kind has read them all."""
+    findings: tuple[Finding, ...] = ()
 
 
 def kind_of(name: str, cells: Cells) -> Found:
@@ -96,7 +109,7 @@ def _of_numbers(name: str, cells: NDArray[Any]) -> Found:
 def number_kind(name: str, values: Floats) -> Found:
     """Return the kind of a column whose cells are all numbers or missing (rule 2 and 4)."""
     known = values[~np.isnan(values)]
-    distinct = len(np.unique(known))
+    distinct = count_distinct(known)
     if distinct + (len(known) < len(values)) <= 1:
         return Found(Kind.CONSTANT, "one value in all rows" if distinct else "no value in any row", distinct)
     whole = bool(np.all(np.isfinite(known)) and np.all(known == np.floor(known)))
@@ -108,7 +121,23 @@ def number_kind(name: str, values: Floats) -> Found:
             return Found(Kind.ID, "whole numbers, all different, under a name like id", distinct)
     if named and distinct > 2:
         return Found(Kind.CATEGORY, "whole numbers that repeat under a name like id: not a quantity", distinct)
+    if whole and distinct >= FEW and (moments := _moments(name, known)) is not None:
+        notation, why = moments
+        return Found(Kind.TIME, why, distinct, notation)
     return Found(Kind.NUMBER, "numbers", distinct)
+
+
+def _moments(name: str, known: Floats) -> tuple[str, str] | None:
+    """Tell whether whole numbers are dates: the notation and why, or ``None``."""
+    low, high = known.min(), known.max()
+    if low >= 19_000_101 and high <= 21_001_231:
+        if all(counted(float(number), COMPACT) is not None for number in np.unique(known)):
+            return COMPACT, "whole numbers that are all dates like 20110131"
+    elif _TIME_NAME.search(name) and low >= _SINCE and high <= _UNTIL:
+        return "", "seconds since 1970, under a name of time"
+    elif _TIME_NAME.search(name) and low >= 1000 * _SINCE and high <= 1000 * _UNTIL:
+        return MILLISECONDS, "milliseconds since 1970, under a name of time"
+    return None
 
 
 def is_id_name(name: str) -> bool:
@@ -123,32 +152,44 @@ def is_id_name(name: str) -> bool:
 
 
 def _of_strings(name: str, cells: Cells) -> Found:
+    read = as_times(name, cells) or as_numbers(name, cells)
+    if isinstance(read, Reading):
+        found = _of_reading(name, read)
+        if found.kind is not Kind.CATEGORY or not read.lenient:
+            return found
+    said = read.findings if isinstance(read, Unread) else ()
     counts, missing = distinct_of(cells)
     distinct = sorted(counts)
     if len(distinct) + bool(missing) <= 1:
         why = "one value in all rows" if distinct else "no value in any row"
         return Found(Kind.CONSTANT, why, len(distinct))
-    if all(cell.lower().endswith(tuple(IMAGE_ENDINGS)) for cell in distinct):
+    endings = tuple(IMAGE_ENDINGS)
+    if all(cell.lower().endswith(endings) for cell in distinct):
         return Found(Kind.IMAGE, "names of image files", len(distinct))
-    if all(date_of(cell) is not None for cell in distinct):
-        return Found(Kind.TIME, "written dates", len(distinct))
-    almost = None
-    if any(is_number(cell) for cell in distinct[:_GLANCE]):
-        values, bad = measured(Kind.NUMBER, cells)
-        if not bad.any() and not any(_ZEROS.fullmatch(cell) for cell in distinct):
-            return number_kind(name, values)
-        if 0 < bad.sum() <= _ALMOST * (len(cells) - missing):
-            almost = (int(bad.sum()), int(np.flatnonzero(bad)[0]))
-    return _of_words(len(cells), len(cells) - missing, distinct, almost)
+    return replace(_of_words(len(cells), len(cells) - missing, distinct), findings=said)
 
 
-def _of_words(rows: int, known: int, distinct: Sequence[str], almost: tuple[int, int] | None) -> Found:
+def _of_reading(name: str, read: Reading) -> Found:
+    """Return the kind of strings that are read as numbers or times."""
+    found = number_kind(name, read.values)
+    if found.kind is Kind.CONSTANT:
+        return found
+    if read.kind is Kind.TIME:
+        found = Found(Kind.TIME, read.why, found.distinct, read.notation, values=read.values)
+    elif found.kind is Kind.NUMBER:
+        found = replace(found, notation=read.notation, values=read.values)
+    if found.kind not in (Kind.NUMBER, Kind.TIME):
+        return found
+    return replace(found, lenient=read.lenient, findings=read.findings)
+
+
+def _of_words(rows: int, known: int, distinct: Sequence[str]) -> Found:
     """Tell text, ids and categories apart (rules 5 to 7)."""
     if is_text(distinct, known):
         return Found(Kind.TEXT, "long strings that seldom repeat", len(distinct))
     if rows >= FEW and len(distinct) >= _ALL_BUT * known:
-        return Found(Kind.ID, f"{len(distinct) / known:.0%} of the strings are different", len(distinct), almost)
-    return Found(Kind.CATEGORY, "strings that repeat", len(distinct), almost)
+        return Found(Kind.ID, f"{len(distinct) / known:.0%} of the strings are different", len(distinct))
+    return Found(Kind.CATEGORY, "strings that repeat", len(distinct))
 
 
 def is_text(distinct: Sequence[str], known: int) -> bool:

@@ -2,11 +2,13 @@
 
 Each number, category and time is scored alone, out of fold, on at most 3,000 development rows: by a small tree, or
 by the target's mean (most frequent class) within each category. Text and images are not scored: they may rightly
-say it all. After Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 2012.
+say it all. A column that is named like something that happens afterwards (``refund``, ``closed_date``) is suspected
+from a lower score on. After Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 2012.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +26,26 @@ GIVES_AWAY = 0.995
 """Solo ROC AUC, accuracy or R2 from which a column stops a run."""
 SUSPECT = {Problem.BINARY: 0.98, Problem.MULTICLASS: 0.95, Problem.REGRESSION: 0.9}
 """Solo score from which a column is worth a question."""
+TELLING = {Problem.BINARY: 0.7, Problem.MULTICLASS: 0.3, Problem.REGRESSION: 0.3}
+"""Solo score from which a column named like a result is worth a question: ROC AUC, R2, or the share of the errors of
+the most frequent class that are put right."""
 ROWS = 3_000
+OF_EACH = 300
+"""Rows of the rarer of two classes that a sample holds, if there are as many: few rows separate by chance."""
+FEWEST_OF_EACH = 5
 ENOUGH_ROWS, ENOUGH_OF_EACH = 200, 20
 """With fewer rows (or rows of the rarest class) one good column may separate all by nature: a warning, no stop."""
 _FOLDS = 3
+_NEAR = 0.2
+"""How far below what is suspicious a column may score in one fold and still be scored in all."""
+_RESULT = re.compile(
+    r"(?:^|[_\W])(?:outcomes?|results?|resulting|after|afterwards|post|final(?:ly|_status)?|verdict|decision|decided|closed|"
+    r"closing|close_(?:date|time)|resolved|resolution|settled|settlement|refund(?:ed|s)?|chargebacks?|repaid|recover(?:y|ies|ed)|"
+    r"cancel(?:l?ed|lation)|churned|discharged?|death|died|defaulted|approved|rejected|converted|returned|"
+    r"charged_off|collections?|completed)(?=$|[_\W])",
+    re.IGNORECASE,
+)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NAME = {Problem.BINARY: "ROC AUC", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "R2"}
 _SCORED = (Kind.NUMBER, Kind.TIME, Kind.CATEGORY)
 
@@ -40,11 +58,16 @@ class Evidence:
     target: NDArray[Any]
     units: Hashes
 
-    def sample(self) -> Evidence:
-        """Return at most ``ROWS`` rows, chosen by the hash of their units."""
+    def sample(self, task: Task) -> Evidence:
+        """Return about ``ROWS`` rows, chosen by the hash of their units; of two classes enough of the rarer one."""
         if len(self.target) <= ROWS:
             return self
-        index = np.sort(np.argsort(self.units, kind="stable")[:ROWS])
+        order = np.argsort(self.units, kind="stable")
+        index = order[:ROWS]
+        if task.problem is Problem.BINARY:
+            rarer = order[self.target[order] == np.argmin(np.bincount(self.target, minlength=2))]
+            index = np.union1d(index, rarer[:OF_EACH])
+        index = np.sort(index)
         columns = {name: values[index] for name, values in self.columns.items()}
         return Evidence(columns=columns, target=self.target[index], units=self.units[index])
 
@@ -59,12 +82,18 @@ def leaks(evidence: Evidence, schema: Schema, task: Task) -> list[Finding]:
     schema, task
         What the columns and the target are.
     """
-    some = evidence.sample()
+    some = evidence.sample(task)
+    if task.problem is Problem.BINARY and np.bincount(some.target, minlength=2).min() < FEWEST_OF_EACH:
+        return []  # any column separates so few rows by chance
     found = []
+    fold = folds_of(some, task)
     for column in schema.of(*_SCORED):
-        score = solo(some, column, task)
+        named = is_result_name(column.name)
+        score = solo(some, column, task, fold, (0 if named else SUSPECT[task.problem]) - _NEAR)
         if score >= SUSPECT[task.problem]:
             found.append(_finding(column.name, score, task, _severity(score, some, task)))
+        elif named and _tells(score, some, task):
+            found.append(_named(column.name, score, task))
     stopped = {finding.column for finding in found if finding.severity is Severity.STOP}
     if task.problem is Problem.REGRESSION and not stopped:
         found = [f for f in found if f.severity is not Severity.WARN] + _parts(some, schema, task, found)
@@ -90,18 +119,52 @@ def _finding(name: str, score: float, task: Task, severity: Severity) -> Finding
     return Finding(code=code, severity=severity, column=name, sentence=sentence, numbers={"solo_score": score})
 
 
+def is_result_name(name: str) -> bool:
+    """Tell whether a column is called like something that is known only afterwards.
+
+    Examples
+    --------
+    >>> [is_result_name(n) for n in ("outcome", "closed_date", "RefundAmount", "after 30 days", "posture", "age")]
+    [True, True, True, True, False, False]
+    """
+    return _RESULT.search(_HUMP.sub("_", name)) is not None
+
+
+def _tells(score: float, some: Evidence, task: Task) -> bool:
+    """Tell whether a column says something worth mentioning of the target."""
+    if task.problem is Problem.MULTICLASS:
+        usual = float(np.bincount(some.target).max() / len(some.target))
+        score = (score - usual) / max(1 - usual, 1e-12)
+    return score >= TELLING[task.problem]
+
+
+def _named(name: str, score: float, task: Task) -> Finding:
+    sentence = (
+        f"column {name!r} is named like a result, and alone predicts the target {task.target!r} with "
+        f"{_NAME[task.problem]} {score:.4f}; if it is not known yet when predicting, list it under columns.ignore"
+    )
+    numbers = {"solo_score": score}
+    return Finding(code="suspect", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers)
+
+
 # ----------------------------------------------------------------------------------------------- solo
 
 
-def solo(some: Evidence, column: Column, task: Task) -> float:
+def folds_of(some: Evidence, task: Task) -> Ints:
+    """Return the fold of each row, in which every column is scored."""
+    strata = np.zeros(len(some.target), dtype=np.int64) if task.problem is Problem.REGRESSION else some.target
+    return deal(some.units, strata, [1 / _FOLDS] * _FOLDS, "check")
+
+
+def solo(some: Evidence, column: Column, task: Task, fold: Ints, least: float = -np.inf) -> float:
     """Return how well one column predicts the target out of fold: ROC AUC, accuracy, or R2.
+
+    A column that stays below ``least`` in the first fold scores 0 and is not looked at again: tables have thousands.
 
     Accuracy is scaled so that the most frequent class scores 0 when it already reaches 99%: there, raw accuracy
     says nothing.
     """
     values = some.columns[column.name]
-    strata = np.zeros(len(values), dtype=np.int64) if task.problem is Problem.REGRESSION else some.target
-    fold = deal(some.units, strata, [1 / _FOLDS] * _FOLDS, "check")
     fit = _by_category if column.kind is Kind.CATEGORY else _by_tree
     target = some.target.astype(np.float64) if task.problem is not Problem.MULTICLASS else some.target
     answers = np.zeros(len(values))
@@ -110,6 +173,8 @@ def solo(some: Evidence, column: Column, task: Task) -> float:
         if train.all() or not train.any():
             continue
         answers[~train] = fit(values[train], target[train], task)(values[~train])
+        if k == 0 and _score(target[~train], answers[~train], task) < least:
+            return 0.0
     score = _score(target, answers, task)
     if task.problem is Problem.REGRESSION and column.kind is not Kind.CATEGORY:
         score = max(score, _straight(values, target))
@@ -124,8 +189,12 @@ def _by_tree(values: NDArray[Any], target: NDArray[Any], task: Task) -> _Predict
     made = trees.DecisionTreeClassifier if task.problem is Problem.MULTICLASS else trees.DecisionTreeRegressor
     tree = made(max_leaf_nodes=max(64, 4 * len(task.classes)), min_samples_leaf=2, random_state=0)
     narrow = _narrow(values)
-    tree.fit(narrow(values), target)
-    return lambda unseen: np.asarray(tree.predict(narrow(unseen)), dtype=np.float64)
+    with need("sklearn", for_="the check for leaks").config_context(skip_parameter_validation=True):
+        tree.fit(narrow(values), target)
+    inner = tree.tree_  # asked directly: what a thousand columns would spend on checking their input is saved
+    if task.problem is not Problem.MULTICLASS:
+        return lambda unseen: np.asarray(inner.predict(narrow(unseen))[:, 0], dtype=np.float64)
+    return lambda unseen: np.asarray(tree.classes_[inner.predict(narrow(unseen)).argmax(axis=1)], dtype=np.float64)
 
 
 def _narrow(values: Floats) -> Callable[[Floats], NDArray[Any]]:

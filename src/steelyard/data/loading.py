@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from steelyard.data.fingerprint import fingerprint
 from steelyard.data.hashing import Hashes, hash_columns, hash_rows
 from steelyard.data.infer import Typed, schema_of, typed_columns
 from steelyard.data.leaks import Evidence, leaks
+from steelyard.data.repeats import repeat
 from steelyard.data.roles import Roles, roles_of
 from steelyard.data.sides import sides_of, times_of, weights_of
-from steelyard.data.splits import Ground, partition
+from steelyard.data.splits import Ground, partition, repeats
 from steelyard.data.table import Table
 from steelyard.data.target import Target, code_target
 from steelyard.data.task import task_of
@@ -89,9 +90,11 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     unusable = [t.unusable for t in typed if t.unusable is not None]
     target = code_target(spec, table.columns[spec.target], ~np.any(unusable, axis=0) if unusable else None)
     schema = schema_of(typed)
-    findings = [*target.findings, *(finding for t in typed for finding in t.findings)]
+    findings = [] if table.drawn is None else [table.drawn.finding(table.source)]
+    findings += [*target.findings, *(finding for t in typed for finding in t.findings)]
     findings += checks.of_schema(schema, spec)
     findings += checks.of_size(int(target.keep.sum()), schema, spec)
+    findings += checks.of_categories(int(target.keep.sum()), schema)
     task = None
     if target.problem is not None:
         task, chosen = task_of(spec, target)
@@ -110,7 +113,7 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     return Inspection(
         name=spec.name or table.name,
         source=table.source,
-        rows=table.rows,
+        rows=table.rows if table.drawn is None else table.drawn.total,
         schema=schema,
         task=task,
         findings=tuple(findings),
@@ -149,8 +152,13 @@ class _Making:
         findings = list(checks.of_duplicates(content, parts))
         if self.task.classes:
             findings += checks.of_parts(rows.target, self.task, parts)
+        known = parts.development
+        findings += checks.of_conflicts(content[known], rows.target[known], self.task)
+        empty = list(checks.without_values(rows.columns, schema, parts))
+        schema, rows = _without({f.column for f in empty if f.code == "empty_in_training"}, schema, rows)
         schema, rows, leaky = self._without_leaks(schema, rows, parts, ground.units)
-        findings += leaky + list(checks.of_size(len(rows), schema, self.spec) if leaky else ())
+        findings += empty + leaky
+        findings += [f for f in checks.of_size(len(rows), schema, self.spec) if f.code == "no_features"]
         made = Dataset(
             name=self.spec.name or self.table.name,
             source=self.table.source,
@@ -163,7 +171,7 @@ class _Making:
             groups=None if groups is None else group_codes(groups),
             times=ground.times,
         )
-        return made, findings
+        return repeat(made, ground, repeats(self.spec.split, ground, parts)), findings
 
     def _cells(self, name: str | None) -> NDArray[Any] | None:
         return None if name is None else categories(self.table.columns[name])[self.target.keep]
@@ -171,7 +179,7 @@ class _Making:
     def _rows(self) -> Split:
         keep = self.target.keep
         columns = {t.column.name: t.values[keep] for t in self.typed if t.values is not None}
-        return Split(columns, self.target.values[keep], np.flatnonzero(keep), self._weights())
+        return Split(columns, self.target.values[keep], self.table.index[keep], self._weights())
 
     def _weights(self) -> Floats | None:
         name = self.spec.columns.weight
@@ -213,9 +221,15 @@ class _Making:
             return schema, rows, found
         dropped = {finding.column for finding in found if finding.severity is Severity.STOP}
         found = [_dropped(f) if f.column in dropped else f for f in found]
-        columns = {name: values for name, values in rows.columns.items() if name not in dropped}
-        schema = Schema(tuple(c for c in schema.columns if c.name not in dropped))
-        return schema, replace(rows, columns=columns), found
+        return *_without(dropped, schema, rows), found
+
+
+def _without(names: Collection[str | None], schema: Schema, rows: Split) -> tuple[Schema, Split]:
+    """Return schema and rows without some columns."""
+    if not names:
+        return schema, rows
+    columns = {name: values for name, values in rows.columns.items() if name not in names}
+    return Schema(tuple(c for c in schema.columns if c.name not in names)), replace(rows, columns=columns)
 
 
 def _kept(finding: Finding) -> Finding:

@@ -74,9 +74,12 @@ def names_from(record: list[str], path: Path) -> list[str]:
     return names
 
 
-def records_of(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers (where a record ends, from 1) and records; a blank line is an empty record."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
+def records_of(text: str, path: Path, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Yield line numbers (where a record ends, from 1) and records; a blank line is an empty record.
+
+    The delimiter is told from the first line where it is not given.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or delimiter_of(text), strict=True)
     before = csv.field_size_limit(2**31 - 1)  # the limit belongs to the module: it is put back below
     try:
         for record in reader:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Kind
-from steelyard.data.fast import as_list, categories, measured
+from steelyard.data.fast import as_list, categories, is_strings, measured
 from steelyard.data.table import Cells
+from steelyard.data.written import time_notation
 from steelyard.errors import DataUnfit
 
 _SIDES = {
@@ -50,7 +51,7 @@ def times_of(name: str, cells: Cells) -> Floats:
     DataUnfit
         If a row has no time.
     """
-    values, bad = measured(Kind.TIME, cells)
+    values, bad = measured(Kind.TIME, cells, time_notation(cells) if is_strings(cells) else "")
     lost = bad | np.isnan(values)
     if lost.any():
         row = int(np.flatnonzero(lost)[0])

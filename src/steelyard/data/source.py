@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
 from steelyard.data.readers import arrays, builtin, columnar, delimited, images
+from steelyard.data.room import Room
 from steelyard.data.table import Table
 from steelyard.errors import DataUnreadable
 from steelyard.spec import Spec
@@ -37,7 +38,7 @@ def read(spec: Spec, base: Path | None) -> Table:
         name = data.removeprefix(BUILT_IN)
         return Table(name=name, source=data, columns=builtin.read(name, spec.target))
     if isinstance(data, str | os.PathLike):
-        return _read_path(find(Path(data), base), spec.target)
+        return _read_path(find(Path(data), base), spec.target, Room.of(spec))
     return Table(name="frame", source="a frame in memory", columns=columnar.read_frame(data))
 
 
@@ -73,22 +74,24 @@ def _near(places: list[Path]) -> str:
     return ""
 
 
-def _read_path(path: Path, target: str) -> Table:
+def _read_path(path: Path, target: str, room: Room) -> Table:
     ending, name = ending_of(path), name_of(path)
     if path.is_dir() or ending == ".zip":
         found = images.read_folder(path, target) if path.is_dir() else images.read_zip(path, target)
-        inside = {"folder": path.resolve()} if path.is_dir() else {"archive": path.resolve()}
-        return Table(name=name, source=str(path), columns=found.columns, images=found.images, **inside)
+        folder, archive = (path.resolve(), None) if path.is_dir() else (None, path.resolve())
+        return Table(
+            name=name, source=str(path), columns=found.columns, images=found.images, folder=folder, archive=archive
+        )
     if ending == ".npz":
         columns = arrays.read(path, target)
         return Table(name=name, source=str(path), columns=columns, images=frozenset({"image"}))
     if ending in (".parquet", ".pq"):
-        columns = columnar.read_parquet(path)
+        columns, drawn = columnar.draw_parquet(path, room)
     elif ending in (*CSV_ENDINGS, *JSON_ENDINGS):
-        columns = delimited.read(path)
+        columns, drawn = delimited.draw(path, room)
     else:
         raise DataUnreadable(f"{path}: cannot tell what {ending or 'a file without ending'} holds; use {_ENDINGS}")
-    return Table(name=name, source=str(path), columns=columns, folder=path.resolve().parent)
+    return Table(name=name, source=str(path), columns=columns, folder=path.resolve().parent, drawn=drawn)
 
 
 def name_of(path: Path) -> str:

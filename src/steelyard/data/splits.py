@@ -23,6 +23,8 @@ from steelyard.spec import SplitPart
 FOLDS_BELOW = 5_000
 """With fewer rows than this to develop on, validation rows are out-of-fold rows."""
 FOLDS = 5
+REPEATS_BELOW, REPEATS = 300, 3
+"""With fewer development rows than the first, folds are dealt so many times."""
 VALIDATION, CALIBRATION = 0.15, 0.10
 """Shares of the development rows that a holdout keeps from training."""
 DEALT_BELOW = 1_000
@@ -42,8 +44,10 @@ class Ground:
     sides: NDArray[np.str_] | None = None
 
 
-def deal(units: Hashes, strata: Ints, shares: Sequence[float], salt: str) -> Ints:
+def deal(units: Hashes, strata: Ints, shares: Sequence[float], salt: str, *, turn: int = 0) -> Ints:
     """Return the part of each row: units stay whole, strata are spread evenly, and content decides.
+
+    Another ``turn`` deals anew.
 
     Examples
     --------
@@ -52,7 +56,7 @@ def deal(units: Hashes, strata: Ints, shares: Sequence[float], salt: str) -> Int
     [2, 8]
     """
     distinct, first, inverse, counts = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
-    keys = mix(distinct ^ mix(np.array([_SALT[salt]], dtype=np.uint64)))
+    keys = mix(distinct ^ mix(np.array([_SALT[salt] + 16 * turn], dtype=np.uint64)))
     stratum = strata[first]
     position = keys / 2.0**64
     for one in np.unique(stratum):
@@ -102,6 +106,22 @@ def partition(how: SplitPart, ground: Ground) -> Partition:
     return Partition(
         protocol=protocol, test=np.flatnonzero(test), parts=parts, validation=validation, calibration=calibration
     )
+
+
+def repeats(how: SplitPart, ground: Ground, parts: Partition) -> int:
+    """Return how many times folds are dealt: as often as a spec says, else more than once where rows are few."""
+    if len(parts.parts) == 1 or ground.times is not None:
+        return 1
+    if how.repeats is not None:
+        return how.repeats
+    return REPEATS if how.folds is None and len(parts.development) < REPEATS_BELOW else 1
+
+
+def folds_again(ground: Ground, parts: Partition, turn: int) -> tuple[tuple[Ints, Ints], ...]:
+    """Deal the development rows into as many folds once more; return the rows to fit on and to score, fold by fold."""
+    development, folds = parts.development, len(parts.parts)
+    fold = deal(ground.units[development], ground.strata[development], [1 / folds] * folds, "folds", turn=turn)
+    return tuple((development[fold != k], development[fold == k]) for k in range(folds))
 
 
 _Made = tuple[str, tuple[Part, ...], Ints, Ints]

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+from steelyard.contracts import Ints
+from steelyard.data.room import Drawn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,8 +35,15 @@ class Table:
     images: frozenset[str] = frozenset()
     folder: Path | None = None
     archive: Path | None = None
+    drawn: Drawn | None = None
+    """Which rows of a larger table these are, where they are not all."""
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def index(self) -> Ints:
+        """Number of each row in the source, from 0."""
+        return np.arange(self.rows, dtype=np.int64) if self.drawn is None else self.drawn.index

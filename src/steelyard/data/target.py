@@ -197,7 +197,7 @@ def sorted_classes(names: Sequence[str]) -> tuple[str, ...]:
 
 def _codes(names: NDArray[Any], classes: tuple[str, ...]) -> NDArray[Any]:
     code = {name: i for i, name in enumerate(classes)}
-    return np.array([code.get(name, 0) for name in names], dtype=np.int64)
+    return np.fromiter((code.get(name, 0) for name in names), dtype=np.int64, count=len(names))
 
 
 def positive_of(classes: tuple[str, str], counts: Sequence[int]) -> tuple[str, str]:

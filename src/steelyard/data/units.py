@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Ints
-from steelyard.data.hashing import Hashes, hash_strings, mix
+from steelyard.data.hashing import Hashes, distinct, hash_strings, mix
 
 
 def units_of(content: Hashes, groups: NDArray[np.object_] | None) -> Hashes:
@@ -18,7 +18,7 @@ def units_of(content: Hashes, groups: NDArray[np.object_] | None) -> Hashes:
     if groups is not None:
         alone = np.array([group is None for group in groups], dtype=bool)
         return np.where(alone, apart(content), hash_strings(groups))
-    if len(np.unique(content)) * 2 < len(content):
+    if distinct(content) * 2 < len(content):
         return apart(content)
     return content
 

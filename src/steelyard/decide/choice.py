@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.contracts import Task
@@ -26,6 +26,7 @@ def decide(
     spec: Spec,
     task: Task,
     baseline: int | None = None,
+    expected: Mapping[int, float] | None = None,
 ) -> Decision:
     """Choose among measured candidates, and say why in sentences.
 
@@ -50,6 +51,9 @@ def decide(
         What is predicted.
     baseline : int, optional
         The trial of the constant model.
+    expected : mapping, optional
+        By number, the aim that a candidate is expected to have, higher better, where its validation figure owes
+        something to luck.
 
     Raises
     ------
@@ -59,7 +63,8 @@ def decide(
     if not candidates:
         raise NothingMeasured("no candidate was measured, so there is nothing to decide on; raise `budget`")
     base = next((c for c in candidates if c.number == baseline), None)
-    lineup = _lineup(candidates, _comparison(candidates, metric, paired, spec, base), spec, task, base)
+    comparison = _comparison(candidates, Comparison(metric, paired, 0.0, expected or {}), spec, base)
+    lineup = _lineup(candidates, comparison, spec, task, base)
     rejected = rejections(lineup.candidates, lineup.comparison, lineup.feasible)
     pool = tuple(c for c in lineup.candidates if c.number not in rejected)
     feasible = tuple(c for c in pool if lineup.feasible(c))
@@ -79,11 +84,10 @@ def decide(
 
 
 def _comparison(
-    candidates: Sequence[Candidate], metric: Metric, paired: Paired, spec: Spec, baseline: Candidate | None
+    candidates: Sequence[Candidate], comparison: Comparison, spec: Spec, baseline: Candidate | None
 ) -> Comparison:
-    comparison = Comparison(metric, paired, 0.0)
     best = max(candidates, key=comparison.worth)
-    return replace(comparison, tolerance=tolerance_of(spec.quality.tolerance, metric, best, baseline))
+    return replace(comparison, tolerance=tolerance_of(spec.quality.tolerance, comparison.metric, best, baseline))
 
 
 def _lineup(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -28,18 +28,26 @@ class Verdict(Enum):
 class Comparison:
     """Compares candidates by the aim; each pair is resampled once, and only when somebody asks.
 
-    With values, the cost of serving is taken off first: both are money per thousand decisions.
+    With values, the cost of serving is taken off first: both are money per thousand decisions. ``expected`` holds,
+    by number, the aim that a candidate is expected to have where that is not its validation figure, higher better:
+    the best of many figures owes a part of its lead to luck.
     """
 
     metric: Metric
     paired: Paired
     tolerance: float
+    expected: Mapping[int, float] = field(default_factory=dict)
     _known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
     _bare: dict[tuple[int, int], Estimate] = field(default_factory=dict)
 
     def worth(self, candidate: Candidate) -> float:
         """Return the aim of a candidate, higher better; of money, what is left after serving."""
         return self.metric.higher_is_better(candidate.quality.value) - self._serving(candidate)
+
+    def promise(self, candidate: Candidate) -> float:
+        """Return the same with luck taken off, as far as something is known of it."""
+        measured = self.metric.higher_is_better(candidate.quality.value)
+        return self.expected.get(candidate.number, measured) - self._serving(candidate)
 
     def difference(self, first: Candidate, second: Candidate) -> Estimate:
         """Return by how much the first is better, with the paired 95% interval."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.contracts import Task
 from steelyard.decide.candidates import Candidate
-from steelyard.decide.comparison import Comparison
+from steelyard.decide.comparison import Comparison, Verdict
 from steelyard.decide.decision import TargetCheck
 from steelyard.decide.targets import Target, share_missing
 from steelyard.decide.words import titles
@@ -41,7 +41,21 @@ class Lineup:
         return tuple(share_missing(c, candidate, self.baseline) for c in self.checks[candidate.number])
 
     def best(self, among: Sequence[Candidate]) -> Candidate:
-        """Return the best by the aim; of several alike the one that was tried first."""
+        """Return the best by the aim; of several alike the one that was tried first.
+
+        Among those that these rows do not tell from it, the one that is expected to be best, luck taken off.
+        """
+        top = self.top(among)
+        promise = self.comparison.promise
+        for candidate in sorted(among, key=lambda c: (-promise(c), c is not top, c.number)):
+            if promise(candidate) <= promise(top):
+                break
+            if self.comparison.verdict(top, candidate) is not Verdict.APART:
+                return candidate
+        return top
+
+    def top(self, among: Sequence[Candidate]) -> Candidate:
+        """Return the one with the best figure; of several alike the one that was tried first."""
         return max(among, key=lambda c: (self.comparison.worth(c), -c.number))
 
     def tightest(self, among: Sequence[Candidate], chosen: Candidate) -> Target:

@@ -21,7 +21,7 @@ def of_choice(outcome: Outcome) -> tuple[str, ...]:
     first = f"{lineup.title(best)} reaches {_quality(lineup, best)} on {_rows(best)}."
     choice = _runners_up(outcome) if outcome.chosen is best else [_cheaper(outcome)]
     checks = [c.sentence for c in lineup.checks[outcome.chosen.number]]
-    return (first, *choice, *checks, *_thrift(outcome), _worth_learning(outcome))
+    return (first, *_luck(outcome), *choice, *checks, *_thrift(outcome), _worth_learning(outcome))
 
 
 def of_nearest(outcome: Outcome, tightest: Target) -> tuple[str, ...]:
@@ -57,6 +57,18 @@ def _difference(difference: Estimate) -> str:
 
 def _per_million(candidate: Candidate) -> str:
     return money(candidate.cost_per_million.value, currency_of(candidate.cost_per_million.unit))
+
+
+def _luck(outcome: Outcome) -> list[str]:
+    """Say why a better figure is not taken for the best candidate."""
+    lineup, best = outcome.lineup, outcome.best
+    top = lineup.top(outcome.feasible)
+    if top is best:
+        return []
+    compared = _difference(lineup.comparison.difference(top, best))
+    better = f"{lineup.title(top)} has a better figure ({compared}), but these rows do not tell the two apart, and the"
+    luck = f"best of many figures is often luck: by published results of such learners {lineup.title(best)} should do"
+    return [f"{better} {luck} better."]
 
 
 def _cheaper(outcome: Outcome) -> str:

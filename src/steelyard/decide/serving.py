@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from steelyard.contracts import Schema, Weight
+from steelyard.contracts import Column, Kind, Schema, Weight
+from steelyard.levers.training.parts import read_by
 from steelyard.money import Prices, cost_per_million
-from steelyard.recipe import Recipe, trainings
+from steelyard.recipe import Recipe
 from steelyard.spec import Spec
 from steelyard.units import Estimate, Money
 
@@ -33,11 +34,12 @@ def collecting(spec: Spec, recipe: Recipe | None = None, schema: Schema | None =
     """Return what the priced columns of one row cost to collect, ``None`` where nothing is priced.
 
     Only what models read is paid for: with a schema, its features; without one, every priced column that the spec
-    does not set aside. A recipe of nothing but the constant model reads no column.
+    does not set aside; with a recipe, of these the columns that its trainings keep. One of nothing but the constant
+    model reads no column.
     """
-    if recipe is not None and all(leaf.learner == "constant" for leaf in trainings(recipe)):
-        return None
     aside = {spec.columns.weight, spec.split.column, *spec.columns.ignore}
-    read = set(spec.columns.price) - aside if schema is None else {column.name for column in schema.features}
+    there = tuple(Column(name=name, kind=Kind.NUMBER) for name in spec.columns.price if name not in aside)
+    known = Schema(there) if schema is None else schema
+    read = {column.name for column in known.features} if recipe is None else read_by(recipe, known)
     prices = [price for name, price in spec.columns.price.items() if name in read]
     return sum(prices[1:], start=prices[0]) if prices else None

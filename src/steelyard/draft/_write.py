@@ -81,7 +81,7 @@ def _lines(seen: Look, data: str, target: str, lang: str) -> Iterator[Line | Non
 
 
 def _task(seen: Look, say: Mapping[str, str]) -> Iterator[Line]:
-    task, values = seen.dataset.task, seen.dataset.rows.target
+    task, values = seen.dataset.task, seen.dataset.originals.target
     if task.problem is Problem.REGRESSION:
         figures = {"low": f"{values.min():.6g}", "high": f"{values.max():.6g}", "mean": f"{values.mean():.6g}"}
         yield "task: regression", say["regression"].format(**figures)
@@ -140,7 +140,7 @@ def _quality(seen: Look, say: Mapping[str, str], lang: str) -> Iterator[Line]:
 
 def _error_targets(seen: Look) -> tuple[str, str]:
     """Return a target and a tolerance in the unit of the predicted number: a half and a hundredth of its spread."""
-    spread = float(seen.dataset.rows.target.std())
+    spread = float(seen.dataset.originals.target.std())
     return f"at_most: {float(f'{spread / 2:.2g}'):g}", f"{float(f'{spread / 100:.1g}'):g}"
 
 

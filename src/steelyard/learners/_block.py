@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Feed
+from steelyard.contracts import Feed, Split
 from steelyard.learners._graph import Graph, table
 
 
@@ -49,6 +49,21 @@ class Block(Protocol):
     def build(self, graph: Graph) -> Dense | Sparse:
         """Add inputs and nodes."""
         ...
+
+
+@runtime_checkable
+class Learnt(Protocol):
+    """A block whose features hold the target of the rows it was fitted on, so those rows must see other ones."""
+
+    def train_matrix(self, train: Split) -> NDArray[np.float32]:
+        """Return the features of the training rows, shape (n, width), each learnt without the row itself."""
+        ...
+
+
+def side_by_side(graph: Graph, parts: Sequence[Dense]) -> str:
+    """Add what several blocks made as one float32 tensor, (n, all their widths)."""
+    tensors = [part.tensor for part in parts]
+    return graph.add("Concat", *tensors, axis=1) if len(tensors) > 1 else tensors[0]
 
 
 def project(graph: Graph, made: Dense | Sparse, weights: NDArray[Any]) -> str:

@@ -79,17 +79,47 @@ class Ids(Strings):
         """Number of ids."""
         return sum(map(len, self.values))
 
+    @property
+    def keys(self) -> list[str]:
+        """Every value, prefixed, in the order of the ids."""
+        return [f"{place}:{value}" for place, values in enumerate(self.values) for value in values]
+
     def build(self, graph: Graph) -> Sparse:
         """Add the nodes: one look-up for all columns."""
-        keys = [f"{place}:{value}" for place, values in enumerate(self.values) for value in values]
         ids = graph.add(
             "LabelEncoder",
             self.prefixed(graph),
-            keys_strings=keys,
-            values_int64s=list(range(len(keys))),
-            default_int64=len(keys),
+            keys_strings=self.keys,
+            values_int64s=list(range(self.width)),
+            default_int64=self.width,
         )
         return Sparse(ids, None, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Places(Strings):
+    """The ids of :class:`Ids` side by side, one float a column, for models that look categories up by themselves.
+
+    What is rare or unseen has the id after the last, in every column.
+    """
+
+    ids: Ids
+
+    @classmethod
+    def fit(cls, columns: Columns, names: tuple[str, ...], *, least: int, most: int) -> Places:
+        """Learn the values."""
+        return cls(names, Ids(names, frequent(columns, names, least=least, most=most)))
+
+    def build(self, graph: Graph) -> Dense:
+        """Add the nodes: one look-up for all columns."""
+        ids = graph.add(
+            "LabelEncoder",
+            self.prefixed(graph),
+            keys_strings=self.ids.keys,
+            values_floats=[float(place) for place in range(self.ids.width)],
+            default_float=float(self.ids.width),
+        )
+        return Dense(ids, len(self.columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import lightgbm
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
+from numpy.typing import NDArray
 
 from steelyard.contracts import (
     Artefact,
@@ -24,28 +26,24 @@ from steelyard.contracts import (
     Task,
     Work,
 )
-from steelyard.learners._block import Block, Dense
-from steelyard.learners._boosting import Scale, Watch, boost
-from steelyard.learners._categories import Codes
+from steelyard.learners._block import Dense, side_by_side
+from steelyard.learners._boosting import Clock, Scale, Watch
 from steelyard.learners._graph import Graph
 from steelyard.learners._head import seal
-from steelyard.learners._numbers import Numbers
+from steelyard.learners._outcomes import weight_settings, weights_of
 from steelyard.learners._prelude import Prelude, beside
 from steelyard.learners._settings import settings_of
-from steelyard.learners._solve import scale_of
-from steelyard.learners._table import guess, names_of, prelude_of, refuse_tables, sums_of, text_settings, texts
+from steelyard.learners._table import guess, prelude_of, refuse_tables, sums_of, text_settings
+from steelyard.learners._tree_blocks import codes, tree_blocks, tree_gain, width_of
 from steelyard.learners._trees import trees
-from steelyard.learners._words import Directions, Words
 from steelyard.recipe import Plan, Settings
 
-MOST_VALUES = 10_000
-"""Most values of one category that get a code."""
-DIRECTIONS = 32
-"""Directions that a text column is seen along."""
 MANY_CELLS = 500_000
 """Cells of a matrix from which on more than one thread is used."""
-FEW = 1000
-"""Rows below which trees have less to split on than linear models have to add up."""
+MOST_ROUNDS = 2000
+PATIENCE = 50
+UNWATCHED_ROUNDS = 100
+"""Rounds where neither validation rows nor a number of rounds are given."""
 OBJECTIVE = {Problem.BINARY: "binary", Problem.MULTICLASS: "multiclass", Problem.REGRESSION: "regression"}
 
 SETTINGS = {
@@ -72,7 +70,7 @@ class LightGBM:
     """
 
     name = "lightgbm"
-    honours = frozenset({"settings", "rounds"})
+    honours = frozenset({"settings", "rounds", "features"})
     about = "Gradient-boosted decision trees on numbers, categories and text; missing values as they are."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
@@ -82,32 +80,34 @@ class LightGBM:
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of trees, the pace, and what each round sees."""
-        del task
-        return Space(SETTINGS | text_settings(schema, most=20_000))
+        return Space(SETTINGS | weight_settings(task) | text_settings(schema, most=20_000))
 
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from the size of the table and 300 rounds."""
         sums, text = sums_of(task), len(schema.of(Kind.TEXT))
-        features = len(schema.features) + DIRECTIONS * text
         return guess(
-            seconds=0.3 + 300 * sums * (2e-3 + 1.5e-8 * rows * features) + 1e-3 * rows * text, gain=_gain(schema, rows)
+            seconds=0.3 + 300 * sums * (2e-3 + 1.5e-8 * rows * width_of(schema)) + 1e-3 * rows * text,
+            gain=tree_gain(schema, rows),
         )
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedTrees:
         """Add trees while they lower the loss on ``valid``, or as many as the plan says."""
         settings = settings_of(self.name, self.space(work.task, work.schema), plan)
-        prelude = prelude_of(self.name, _blocks(train, settings, work, meter))
-        matrix = beside(prelude.run(train.columns, threads=work.threads))
-        scale = Scale(*scale_of(train)) if work.task.problem is Problem.REGRESSION else Scale()
+        categories = codes(settings, train, work.schema)
+        blocks = tree_blocks(plan, settings, train, work, meter, categories=categories)
+        prelude = prelude_of(self.name, blocks)
+        matrix = beside(prelude.train(train, threads=work.threads))
+        scale = Scale.of(train, work.task)
         parameters = _parameters(settings, work, len(train), cells=matrix.size)
-        data = _dataset(matrix, train, scale, parameters)
+        data = _dataset(matrix, scale.target(train), weights_of(train, settings), parameters)
         booster = lightgbm.Booster(parameters, data)
         watch = None
         if plan.rounds is None and valid is not None:
             seen = beside(prelude.run(valid.columns, threads=work.threads))
-            booster.add_valid(_dataset(seen, valid, scale, parameters, like=data), "valid")
-            watch = Watch(work.task, valid, scale, meter)
-        rounds, stopped = boost(booster, rounds=plan.rounds, watch=watch, meter=meter)
+            held = _dataset(seen, scale.target(valid), weights_of(valid, settings), parameters, like=data)
+            booster.add_valid(held, "valid")
+            watch = Watch(work.task, valid, meter, PATIENCE)
+        rounds, stopped = _boost(booster, plan.rounds, watch, scale, meter)
         return FittedTrees(prelude=prelude, booster=booster, rounds=rounds, scale=scale, work=work, stopped=stopped)
 
 
@@ -132,41 +132,44 @@ class FittedTrees:
     def export(self) -> Artefact:
         """Return prelude, trees and link as one graph."""
         graph, task = Graph(), self.work.task
-        made = [item.tensor for item in self.prelude.build(graph) if isinstance(item, Dense)]
-        matrix = graph.add("Concat", *made, axis=1) if len(made) > 1 else made[0]
+        matrix = side_by_side(graph, [item for item in self.prelude.build(graph) if isinstance(item, Dense)])
         total = trees(graph, matrix, self.booster.model_to_string(num_iteration=self.rounds), sums=sums_of(task))
-        if task.problem is Problem.REGRESSION:
-            spread, centre = (np.array(x, np.float32) for x in (self.scale.spread, self.scale.centre))
-            total = graph.add("Add", graph.add("Mul", total, graph.constant(spread)), graph.constant(centre))
+        total = self.scale.undo(graph, total, task)
         return Artefact(seal(graph, total, task), self.prelude.feeds, self.prelude.files)
 
 
-def _gain(schema: Schema, rows: int) -> float:
-    """Return the expected gain: less on few rows, and where there is nothing but text."""
-    if len(schema.of(Kind.TEXT)) == len(schema.features):
-        return 0.3
-    return 0.5 if rows >= FEW else 0.4
+def _boost(
+    booster: lightgbm.Booster, rounds: int | None, watch: Watch | None, scale: Scale, meter: Meter
+) -> tuple[int, bool]:
+    """Add rounds to a booster, and return how many of them count, and whether the deadline cut them short.
+
+    With ``rounds`` exactly so many, fewer only where the deadline or the data end; with a ``watch`` as many as
+    lower the validation loss.
+    """
+    clock = Clock(meter, rounds if rounds is not None else MOST_ROUNDS if watch else UNWATCHED_ROUNDS)
+    step = 0
+    for step in range(1, clock.wanted + 1):
+        exhausted = booster.update()
+        if watch is not None and not watch.go_on(
+            step, booster.eval_valid()[0][2], partial(_scores, booster, scale, watch)
+        ):
+            return max(watch.best, 1), meter.remaining() <= 0
+        if exhausted or clock.late(step):
+            break
+    return (max(watch.best, 1) if watch else step), clock.out
 
 
-def _blocks(train: Split, settings: Settings, work: Work, meter: Meter) -> tuple[Block, ...]:
-    blocks: list[Block] = []
-    if numbers := names_of(work.schema, Kind.NUMBER, Kind.TIME):
-        blocks.append(Numbers.fit(train.columns, numbers, standard=False))
-    if categories := names_of(work.schema, Kind.CATEGORY):
-        least = int(settings.number("category_min_count", 2))
-        codes = Codes.fit(train.columns, categories, least=least, most=MOST_VALUES)
-        blocks += [codes] if any(codes.values) else []
-    found = texts(train, work.schema, settings, meter)
-    return (*blocks, *(_directions(words, train, work) for words in found))
+def _scores(booster: lightgbm.Booster, scale: Scale, watch: Watch) -> Floats:
+    """Return the running scores of validation rows, which LightGBM shows to custom metrics alone."""
+    seen = np.zeros(0)
 
+    def keep(predicted: Floats, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        nonlocal seen
+        seen = predicted.copy()
+        return "seen", 0.0, True
 
-def _directions(words: Words, train: Split, work: Work) -> Directions:
-    (features,) = Prelude((words,)).run({words.column: train.columns[words.column]}, threads=work.threads)
-    count = min(DIRECTIONS, *features.shape)
-    if count < features.shape[1]:
-        model = TruncatedSVD(count, random_state=work.seed).fit(features.astype(np.float64))
-        return Directions(words, model.components_.T)
-    return Directions(words, np.eye(features.shape[1]))
+    booster.eval_valid(feval=keep)
+    return scale.scores(seen, watch.task)
 
 
 def _threads(work: Work, cells: int) -> int:
@@ -193,7 +196,11 @@ def _parameters(settings: Settings, work: Work, rows: int, *, cells: int) -> dic
 
 
 def _dataset(
-    matrix: Floats, split: Split, scale: Scale, parameters: dict[str, object], *, like: lightgbm.Dataset | None = None
+    matrix: Floats,
+    target: NDArray[Any],
+    weights: Floats | None,
+    parameters: dict[str, object],
+    *,
+    like: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
-    target = (split.target - scale.centre) / scale.spread
-    return lightgbm.Dataset(matrix, target, weight=split.weights, reference=like, params=parameters)
+    return lightgbm.Dataset(matrix, target, weight=weights, reference=like, params=parameters)

@@ -1,16 +1,22 @@
-"""Logistic and ridge regression on numbers, categories and text."""
+"""Logistic and ridge regression on splines of numbers, on calendar parts, categories and text."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from steelyard.contracts import Kind, Meter, Prior, Refusal, Schema, Setting, Space, Split, Task, Work
+from steelyard.contracts import Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Space, Split, Task, Work
 from steelyard.learners._block import Block
 from steelyard.learners._categories import Ids, frequent
+from steelyard.learners._crosses import Crosses
+from steelyard.learners._dates import Dates
+from steelyard.learners._features import feature_blocks
 from steelyard.learners._numbers import Numbers
 from steelyard.learners._prelude import beside
 from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import solve
+from steelyard.learners._splines import Splines
 from steelyard.learners._sums import FittedSums
 from steelyard.learners._table import guess, names_of, prelude_of, refuse_tables, sums_of, text_settings, texts
 from steelyard.learners._words import Words
@@ -18,20 +24,26 @@ from steelyard.recipe import Plan, Settings
 
 MOST_VALUES = 1000
 """Most values of one category that get a weight of their own."""
-
-
-TEXT_GAIN = 3.0
+MOST_CELLS = 100_000_000
+"""Most cells of all splines in training, 4 bytes each: beyond, they get fewer pieces."""
+ROOT_ROWS = 4.0
+"""Pieces of a spline are at most the square root of the rows over this."""
+LEAST_PIECES = 4
+"""... but not fewer than these for want of rows."""
+TEXT_GAIN = 6.7
 """Factor on tf-idf weights, which are far smaller than standardised numbers and would be penalised for it."""
+CROSS_GAIN = 0.4
+"""Factor on the cells of crosses: there are many, of few rows each, and what they add comes after the rest."""
 
 
 class Linear:
-    """Numbers standardised, missing ones the median and flagged; a weight for each frequent category and n-gram."""
+    """Numbers as splines, missing ones the median and flagged; a weight for each frequent category and n-gram."""
 
     name = "linear"
-    honours = frozenset({"settings"})
+    honours = frozenset({"settings", "features"})
     weighty = True
     """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
-    about = "Logistic regression (classes) or ridge regression (values) on numbers, categories and text."
+    about = "Logistic regression (classes) or ridge regression (values) on splines of numbers, categories and text."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, and tables without features."""
@@ -39,41 +51,85 @@ class Linear:
         return refuse_tables(self.name, schema)
 
     def space(self, task: Task, schema: Schema) -> Space:
-        """Return the penalty and, with text, how it is cut."""
-        del task
+        """Return the penalty, how far numbers bend, which categories and classes count and how text is cut."""
         settings = {
-            "C": Setting(default=1.0, low=1e-3, high=1e3, log=True, about="Inverse of the penalty on large weights."),
+            "C": Setting(default=0.2, low=1e-3, high=10.0, log=True, about="Inverse of the penalty on large weights."),
+            "spline_pieces": Setting(
+                default=32,
+                low=0,
+                high=64,
+                unit="pieces",
+                about="Most pieces of a number's spline, fewer on few rows; 0: a straight line.",
+            ),
             "category_min_count": Setting(
                 default=2, low=1, high=1000, log=True, unit="rows", about="Rows that a category needs for a weight."
             ),
         }
+        if task.problem is not Problem.REGRESSION:
+            settings["class_weight"] = Setting(
+                default="none", options=("none", "balanced"), about="Whether a rare class weighs as much as any other."
+            )
         return Space(settings | text_settings(schema, most=100_000))
 
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
-        """Return a guess from the size of the table: some hundred passes over it."""
+        """Return a guess from the size of the table: some twenty passes over it."""
         sums, text = sums_of(task), len(schema.of(Kind.TEXT))
-        per_row = 1.5e-6 * sums * len(schema.features) + text * (2e-4 + 1e-5 * sums)
+        per_row = 2e-6 * sums * len(schema.features) + text * (2e-4 + 1e-5 * sums)
         return guess(seconds=0.2 + rows * per_row, gain=0.5 if text else 0.4)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedSums:
         """Fit the weights; validation rows are not needed."""
         del valid
         settings = settings_of(self.name, self.space(work.task, work.schema), plan)
-        prelude = prelude_of(self.name, _blocks(train, work.schema, settings, meter))
-        parts = prelude.run(train.columns, threads=work.threads)
-        gains = [TEXT_GAIN if isinstance(block, Words) else 1.0 for block in prelude.blocks]
-        features = beside(tuple(part * gain for part, gain in zip(parts, gains, strict=True)))
-        weights = solve(features, train, inverse_penalty=settings.number("C", 1.0), work=work, meter=meter)
+        most = _pieces(settings, len(train), work.schema)
+        derived = feature_blocks(plan, train, work, meter, standard=True, sparse=True)
+        blocks = (
+            *_blocks(train, work.schema, settings, most),
+            *(_bent(block, train, most) for block in derived),
+            *texts(train, work.schema, settings, meter),
+        )
+        prelude = prelude_of(self.name, blocks)
+        parts = prelude.train(train, threads=work.threads)
+        gains = [_gain(block) for block in prelude.blocks]
+        features = beside(tuple(part if gain == 1 else part * gain for part, gain in zip(parts, gains, strict=True)))
+        weights = solve(
+            features,
+            train,
+            inverse_penalty=settings.number("C", 0.2),
+            work=work,
+            meter=meter,
+            balanced=settings.get("class_weight") == "balanced",
+        )
         weights.slopes[:] *= np.repeat(gains, [part.shape[1] for part in parts]).reshape(-1, 1)
         return FittedSums(prelude=prelude, weights=weights, task=work.task, threads=work.threads)
 
 
-def _blocks(train: Split, schema: Schema, settings: Settings, meter: Meter) -> tuple[Block, ...]:
+def _gain(block: Block) -> float:
+    return TEXT_GAIN if isinstance(block, Words) else CROSS_GAIN if isinstance(block, Crosses) else 1.0
+
+
+def _pieces(settings: Settings, rows: int, schema: Schema) -> int:
+    """Return the most pieces of a spline: fewer on few rows, and where a long and wide table would fill the memory."""
+    columns = max(1, len(schema.of(Kind.NUMBER)))
+    by_rows = max(LEAST_PIECES, int(math.sqrt(rows) / ROOT_ROWS))
+    return min(int(settings.number("spline_pieces", 32)), by_rows, max(1, MOST_CELLS // (rows * columns)))
+
+
+def _blocks(train: Split, schema: Schema, settings: Settings, most: int) -> tuple[Block, ...]:
     blocks: list[Block] = []
-    if numbers := names_of(schema, Kind.NUMBER, Kind.TIME):
-        blocks.append(Numbers.fit(train.columns, numbers, standard=True))
+    if names := names_of(schema, Kind.NUMBER, Kind.TIME):
+        numbers = Numbers.fit(train.columns, names, standard=True)
+        # Time goes on where training ends, so it stays a straight line.
+        bent = tuple(place for place, name in enumerate(names) if name not in names_of(schema, Kind.TIME))
+        splines = Splines.fit(numbers, train.columns, among=bent, most=most) if most and bent else None
+        blocks.append(splines or numbers)
     if categories := names_of(schema, Kind.CATEGORY):
         least = int(settings.number("category_min_count", 2))
         ids = Ids(categories, frequent(train.columns, categories, least=least, most=MOST_VALUES))
         blocks += [ids] if ids.width else []
-    return (*blocks, *texts(train, schema, settings, meter))
+    return tuple(blocks)
+
+
+def _bent(block: Block, train: Split, most: int) -> Block:
+    """Return splines of calendar parts; other blocks as they are."""
+    return (Splines.fit(block, train.columns, most=most) if most and isinstance(block, Dates) else None) or block

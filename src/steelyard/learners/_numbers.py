@@ -23,7 +23,7 @@ class Numbers:
 
     Every column is shifted by its median in double before the cast: float32 has 24 bits, so epoch seconds would
     lose their minutes. ``fill`` is what stands for a missing cell after that, 0 (the median) or NaN; ``flags``
-    are the columns that get an indicator of missing cells beside them.
+    are the columns that get an indicator of missing cells beside them; ``tag`` names the input.
     """
 
     columns: tuple[str, ...]
@@ -33,6 +33,7 @@ class Numbers:
     flags: tuple[int, ...] = ()
     far: float | None = None
     """Where values are cut off, in scaled units."""
+    tag: str = "numbers"
 
     @classmethod
     def fit(cls, columns: Columns, names: tuple[str, ...], *, standard: bool) -> Numbers:
@@ -57,7 +58,7 @@ class Numbers:
     @property
     def feeds(self) -> tuple[Feed, ...]:
         """One tensor of numbers."""
-        return (Feed("numbers", ("numbers",), self.columns),)
+        return (Feed("numbers", (self.tag,), self.columns),)
 
     @property
     def files(self) -> Mapping[str, bytes]:
@@ -66,7 +67,7 @@ class Numbers:
 
     def build(self, graph: Graph) -> Dense:
         """Add the nodes: shift, scale, cast, fill, flag."""
-        cells = graph.input("numbers", TensorProto.DOUBLE, ["n", len(self.columns)])
+        cells = graph.input(self.tag, TensorProto.DOUBLE, ["n", len(self.columns)])
         near = graph.add("Sub", cells, graph.constant(self.shift))
         if not np.all(self.scale == 1):
             near = graph.add("Mul", near, graph.constant(self.scale))

@@ -12,8 +12,8 @@ from onnx import TensorProto
 from scipy import sparse
 
 from steelyard.bundle.front_ends import FRONT_ENDS
-from steelyard.contracts import Columns, Feed
-from steelyard.learners._block import Block, Dense, Sparse
+from steelyard.contracts import Columns, Feed, Split
+from steelyard.learners._block import Block, Dense, Learnt, Sparse
 from steelyard.learners._graph import Graph, Shape, session
 
 Matrix = Any
@@ -57,6 +57,17 @@ class Prelude:
             for part, item in zip(parts, made, strict=True):
                 part.append(_features(item, found))
         return tuple(_stack(part) for part in parts)
+
+    def train(self, train: Split, *, threads: int) -> tuple[Matrix, ...]:
+        """Return the features of the rows that the blocks were fitted on, as a model may train on them.
+
+        They are those of :meth:`run`, but for blocks that have looked at the target (:class:`Learnt`).
+        """
+        parts = self.run(train.columns, threads=threads)
+        return tuple(
+            block.train_matrix(train) if isinstance(block, Learnt) else part
+            for block, part in zip(self.blocks, parts, strict=True)
+        )
 
 
 def _ends(made: Dense | Sparse) -> list[tuple[str, int, Shape]]:

@@ -1,4 +1,4 @@
-"""Weights of linear models: scikit-learn's solvers, with classes that a training split happens to lack."""
+"""Weights of linear models, with classes that a training split happens to lack."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from steelyard.contracts import Floats, Meter, Problem, Split, Work
 from steelyard.errors import need
+from steelyard.learners._descent import Entropy, Found, Loss, Odds, Squares, descend
 from steelyard.learners._prelude import Matrix
 
 ABSENT = -13.8
 """Log-odds of a class that no training row has: one in a million."""
-TOLERANCE = 1e-5
-"""Gradient of the mean loss at which the solver stops."""
 MOST_STEPS = 1000
 """Steps of the solver, after which the weights are taken as they are, with a note."""
-DENSE = 20_000_000
-"""Most cells of a matrix that is worth unpacking: dense products are faster, but take 8 bytes a cell."""
+DENSE = 40_000_000
+"""Most cells of a matrix that is worth unpacking: dense products are faster, but take 4 bytes a cell."""
 
 
 Classifier = Any
@@ -30,13 +28,16 @@ Classifier = Any
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A linear map: ``slopes`` (width, sums) and ``offsets`` (sums,)."""
+    """A linear map: ``slopes`` (width, sums) and ``offsets`` (sums,); ``late``: the deadline cut the solver short."""
 
     slopes: Floats
     offsets: Floats
+    late: bool = False
 
 
-def solve(features: Matrix, train: Split, *, inverse_penalty: float, work: Work, meter: Meter) -> Weights:
+def solve(
+    features: Matrix, train: Split, *, inverse_penalty: float, work: Work, meter: Meter, balanced: bool = False
+) -> Weights:
     """Fit log-odds of classes by logistic regression, or values by ridge regression.
 
     Parameters
@@ -46,28 +47,45 @@ def solve(features: Matrix, train: Split, *, inverse_penalty: float, work: Work,
     train
         Target and row weights.
     inverse_penalty
-        scikit-learn's C: how much a unit of loss weighs against half the squared norm of the weights.
+        scikit-learn's C: how much a unit of loss weighs against half the squared norm of the weights. The loss of a
+        value is half its squared distance in standard deviations of the target.
+    balanced
+        Whether every class weighs as much as any other, however many rows it has.
 
     Returns
     -------
     Weights
         One sum for two classes (log-odds of the second) and for values, else one a class.
     """
-    features = features.astype(np.float64)
+    features = features.astype(np.float32, copy=False)
     if not isinstance(features, np.ndarray) and features.shape[0] * features.shape[1] <= DENSE:
         features = features.toarray()
-    limits = need("threadpoolctl", for_="training linear models").threadpool_limits
-    with limits(work.threads):
-        if work.task.problem is Problem.REGRESSION:
-            return _ridge(features, train, inverse_penalty)
-        return _logistic(features, train, inverse_penalty, work, meter)
+    weights = np.ones(len(train)) if train.weights is None else train.weights
+    penalty = 1 / (inverse_penalty * float(weights.sum()))
 
+    def fit(loss: Loss) -> Found:
+        limits = need("threadpoolctl", for_="training linear models").threadpool_limits
+        with limits(work.threads):
+            found = descend(features, loss, penalty=penalty, most_steps=MOST_STEPS, meter=meter)
+        if found.late:
+            meter.note(f"the deadline stopped the solver after {found.steps} steps")
+        elif found.steps >= MOST_STEPS:
+            meter.note(f"the solver was stopped after {MOST_STEPS} steps; a lower C converges sooner")
+        return found
 
-def _ridge(features: Matrix, train: Split, inverse_penalty: float) -> Weights:
-    centre, spread = scale_of(train)
-    model = Ridge(alpha=1 / inverse_penalty)
-    model.fit(features, (train.target - centre) / spread, sample_weight=train.weights)
-    return Weights(model.coef_.reshape(-1, 1) * spread, np.array([model.intercept_ * spread + centre]))
+    if work.task.problem is Problem.REGRESSION:
+        centre, spread = scale_of(train)
+        found = fit(Squares((train.target - centre) / spread, weights / weights.sum()))
+        return Weights(found.slopes * spread, found.offsets * spread + centre, found.late)
+    present, codes = np.unique(train.target, return_inverse=True)
+    if len(present) == 1:
+        return _spread(np.zeros((features.shape[1], 1)), np.zeros(1), present, work.task.width)
+    if balanced:
+        weights = weights / np.bincount(codes, weights)[codes]
+    shares = weights / weights.sum()
+    two = len(present) == 2
+    found = fit(Odds(codes.astype(np.float64), shares) if two else Entropy(codes, shares, len(present)))
+    return _spread(found.slopes, found.offsets, present, work.task.width, late=found.late)
 
 
 def scale_of(train: Split) -> tuple[float, float]:
@@ -77,36 +95,32 @@ def scale_of(train: Split) -> tuple[float, float]:
     return centre, spread if spread > 0 else 1.0
 
 
-def _logistic(features: Matrix, train: Split, inverse_penalty: float, work: Work, meter: Meter) -> Weights:
-    model = LogisticRegression(C=inverse_penalty, tol=TOLERANCE, max_iter=MOST_STEPS)
-    return fit_classes(model, features, train, work.task.width, meter)
-
-
 def fit_classes(model: Classifier, features: Matrix, train: Split, classes: int, meter: Meter) -> Weights:
     """Fit a linear classifier of scikit-learn on the classes that are there; the others get :data:`ABSENT`.
 
     A fit that its limit of steps ends is kept, with a note to the meter.
     """
     present = np.unique(train.target)
-    slopes, offsets = np.zeros((features.shape[1], classes)), np.full(classes, ABSENT)
     if len(present) == 1:
-        offsets[present] = 0.0
-        return _folded(slopes, offsets)
+        return _spread(np.zeros((features.shape[1], 1)), np.zeros(1), present, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, train.target, sample_weight=train.weights)
     if np.max(model.n_iter_) >= model.max_iter:
         meter.note(f"the solver was stopped after {model.max_iter} steps; a lower C converges sooner")
-    if len(present) == 2:  # one sum, for the second of the two: split it evenly
-        slopes[:, present] = np.vstack([-model.coef_ / 2, model.coef_ / 2]).T
-        offsets[present] = np.array([-0.5, 0.5]) * model.intercept_
-    else:
-        slopes[:, present], offsets[present] = model.coef_.T, model.intercept_
-    return _folded(slopes, offsets)
+    return _spread(model.coef_.T, model.intercept_, present, classes)
 
 
-def _folded(slopes: Floats, offsets: Floats) -> Weights:
-    """Return one sum for two classes: the difference of theirs."""
-    if len(offsets) != 2:
-        return Weights(slopes, offsets)
-    return Weights(slopes[:, 1:] - slopes[:, :1], offsets[1:] - offsets[:1])
+def _spread(slopes: Floats, offsets: Floats, present: Any, classes: int, *, late: bool = False) -> Weights:
+    """Return the sums of all classes, given those of the classes that are present: :data:`ABSENT` for the others.
+
+    One sum for two present classes is the log-odds of the second: it is split evenly between them. For a task of
+    two classes the result is one sum again, the difference of theirs.
+    """
+    if len(present) == 2:
+        slopes, offsets = np.hstack([-slopes / 2, slopes / 2]), np.concatenate([-offsets / 2, offsets / 2])
+    wide, far = np.zeros((len(slopes), classes)), np.full(classes, ABSENT)
+    wide[:, present], far[present] = slopes, offsets
+    if classes != 2:
+        return Weights(wide, far, late)
+    return Weights(wide[:, 1:] - wide[:, :1], far[1:] - far[:1], late)

@@ -25,6 +25,11 @@ class FittedSums:
     threads: int
     rounds: int | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the deadline ended the training before its time."""
+        return self.weights.late
+
     def scores(self, columns: Columns) -> Floats:
         """Return scores in double, from the same features."""
         sums = np.tile(self.weights.offsets, (_length(columns), 1))

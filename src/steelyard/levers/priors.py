@@ -22,3 +22,9 @@ def training_seconds(learner: str, rows: int, context: Context) -> Estimate:
     """Return what one trial of a learner should take on one core, in s: every fold of it, on ``rows`` rows."""
     one = context.learner(learner).prior(context.task, context.schema, rows).seconds
     return one.scaled(max(context.parts, 1), unit="s", how=How.ASSUMED, source=f"{learner}'s own prior, per fold")
+
+
+def bag_seconds(learner: str, rows: int, context: Context, folds: int) -> Estimate:
+    """Return what one trial of a bag of ``folds`` models should take on one core, in s; 1 fold is no bag."""
+    one = training_seconds(learner, rows, context)
+    return one if folds == 1 else one.scaled(folds, unit="s", source=f"{one.source}, times {folds} models")

@@ -12,7 +12,7 @@ from steelyard.contracts import Weight
 from steelyard.measure.answers import AnswerUnfit
 from steelyard.measure.memory import growth_of_a_process
 from steelyard.measure.resources import rss_bytes
-from steelyard.measure.timing import percentile, time_calls
+from steelyard.measure.timing import mean, percentile, time_calls
 from steelyard.units import Estimate, How, Seconds
 
 Row = Mapping[str, Any]
@@ -93,6 +93,7 @@ def weigh(
         memory_bytes=_own_growth(grown, fresh, seconds) if child is None else child,
         threads=threads,
         calls=len(times),
+        mean=mean(times),
     )
 
 

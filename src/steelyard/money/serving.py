@@ -43,7 +43,7 @@ def cost_per_million(
     Parameters
     ----------
     weight : Weight
-        What the bundle weighs; the median latency of one row is the time that it keeps a replica busy.
+        What the bundle weighs; the mean latency of one row is the time that it keeps a replica busy.
     prices : Prices
         Where the price of a core-hour comes from.
     traffic : Traffic, optional
@@ -63,14 +63,14 @@ def cost_per_million(
     SpecInvalid
         If collecting is in another currency than the prices.
     """
-    pairs = list(zip(_ends(weight.p50), _ends(weight.p95), strict=True))
+    pairs = list(zip(_ends(weight.busy), _ends(weight.p95), strict=True))
     core_hour = float(prices.core_hour.amount.amount)
     if traffic is None or traffic.mean_rps == 0:
-        hours = [p50 / 1000 / 3600 * weight.threads * MILLION for p50, _ in pairs]
+        hours = [busy / 1000 / 3600 * weight.threads * MILLION for busy, _ in pairs]
         cores = _count(weight.threads, "core")
-        source = f"busy time alone: {cores} for the median time of one row; idle machines come on top"
+        source = f"busy time alone: {cores} for the mean time of one row; idle machines come on top"
     else:
-        fleets = [_fleet(p50, p95, weight.threads, traffic, latency_p95_ms) for p50, p95 in pairs]
+        fleets = [_fleet(busy, p95, weight.threads, traffic, latency_p95_ms) for busy, p95 in pairs]
         hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
         source = _assumption(fleets[0], traffic, weight, latency_p95_ms)
     unit = f"{prices.currency} per 1,000,000 predictions"
@@ -95,13 +95,13 @@ def _rows(collecting: Money | None, prices: Prices) -> float:
 
 def fleet(weight: Weight, traffic: Traffic, latency_p95_ms: float | None = None) -> Fleet:
     """Return the replicas that the peak needs."""
-    return _fleet(weight.p50.value, weight.p95.value, weight.threads, traffic, latency_p95_ms)
+    return _fleet(weight.busy.value, weight.p95.value, weight.threads, traffic, latency_p95_ms)
 
 
-def busy_share(p50_ms: float, p95_ms: float, latency_p95_ms: float | None) -> float:
+def busy_share(busy_ms: float, p95_ms: float, latency_p95_ms: float | None) -> float:
     """Return the share of the time that one replica may be busy at the peak.
 
-    The wait before a row is answered is taken as exponential, with a mean of ``p50 * load / (1 - load)``
+    The wait before a row is answered is taken as exponential, with a mean of ``busy * load / (1 - load)``
     (requests arrive independently, and the time of one row varies as much as its mean; Kingman 1961, "The
     single server queue in heavy traffic", doi:10.1017/S0305004100036094). Its 95% point and ``p95_ms`` together
     must stay within the target. A target that not even an idle replica keeps gives :data:`USUAL_LOAD`.
@@ -115,7 +115,7 @@ def busy_share(p50_ms: float, p95_ms: float, latency_p95_ms: float | None) -> fl
     """
     if latency_p95_ms is None or latency_p95_ms <= p95_ms:
         return USUAL_LOAD
-    room = (latency_p95_ms - p95_ms) / (_LN20 * p50_ms)
+    room = (latency_p95_ms - p95_ms) / (_LN20 * busy_ms)
     return room / (1 + room)
 
 
@@ -127,9 +127,9 @@ def _peak(traffic: Traffic) -> float:
     return traffic.mean_rps if traffic.peak_rps is None else max(traffic.peak_rps, traffic.mean_rps)
 
 
-def _fleet(p50: float, p95: float, threads: int, traffic: Traffic, target: float | None) -> Fleet:
-    load = busy_share(p50, p95, target)
-    return Fleet(max(1, math.ceil(_peak(traffic) * p50 / 1000 / load)), threads, load)
+def _fleet(busy: float, p95: float, threads: int, traffic: Traffic, target: float | None) -> Fleet:
+    load = busy_share(busy, p95, target)
+    return Fleet(max(1, math.ceil(_peak(traffic) * busy / 1000 / load)), threads, load)
 
 
 def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float | None) -> str:

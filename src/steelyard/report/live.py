@@ -51,7 +51,7 @@ class LiveView:
     def data(self, dataset: Dataset) -> None:
         """Show what the data is."""
         self._aim = metric(dataset.task.aim)
-        rows, features = len(dataset.rows), len(dataset.schema.features)
+        rows, features = len(dataset.originals), len(dataset.schema.features)
         kind = "regression" if dataset.task.problem is Problem.REGRESSION else f"{len(dataset.task.classes)} classes"
         self._phase = "searching"
         self._say(f"{rows:,} rows, {features} features, {kind}, validation: {dataset.partition.protocol}")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from steelyard.contracts import Trial, known
+from steelyard.contracts import DistillingLever, Trial, known
 from steelyard.money import Prices
-from steelyard.recipe import trainings
+from steelyard.recipe import Recipe, Shrink, Train, parents
+from steelyard.registry import levers
 from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
@@ -22,6 +23,8 @@ WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""
 PART_OVERHEAD = 0.15
 """Seconds that each part of a trial takes beside its training: export, write, read back, score."""
+RECENT = 5
+"""Trials that say how far what was foreseen is off: the search corrects itself by the earlier ones."""
 MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
 SHORTENED = 0.2
@@ -52,13 +55,7 @@ class Allowance:
 
     def limit(self) -> Seconds:
         """Return the wall-clock time that may be spent: the tighter of the time and the money budget."""
-        limits = [math.inf]
-        if self.budget.minutes is not None:
-            limits.append(self.budget.minutes * 60)
-        if self.budget.money is not None and self.prices.core_hour.amount.amount > 0:
-            hours = self.budget.money.amount / (self.prices.core_hour.amount.amount * self.cores)
-            limits.append(float(hours * Decimal(3600)))
-        return Seconds(min(limits))
+        return seconds_of(self.budget, self.prices, self.cores)
 
     def remaining(self) -> Seconds:
         """Return the time left before the promise is broken."""
@@ -73,10 +70,7 @@ class Allowance:
         closing = CLOSING + WEIGHING * sum(t.weight is None for t in known(trials))
         if best is None:
             return closing
-        leaves = trainings(best.recipe)
-        own = {t.recipe: t for t in known(trials)}
-        members = [own[leaf] for leaf in leaves if leaf in own] or [best]
-        return closing + sum(self.refit_seconds(t) for t in members)
+        return closing + sum(self.refit_seconds(t) for t in trained_for(best, trials))
 
     def job_seconds(self, trials: Sequence[Trial], best: Trial | None) -> Seconds:
         """Return what a trial started now may take, its own refit still fitting behind it."""
@@ -103,5 +97,31 @@ class Allowance:
 
     def pace(self, trials: Sequence[Trial]) -> float:
         """Return how long trials took for each second that their priors foresaw (the median); 1 before the first."""
-        ratios = [t.seconds / t.foreseen for t in known(trials) if t.foreseen > 0.5]
+        ratios = [t.seconds / t.foreseen for t in known(trials) if t.foreseen > 0.5][-RECENT:]
         return min(MOST_PACE, statistics.median(ratios)) if ratios else 1.0
+
+
+def trained_for(trial: Trial, trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials whose trainings a refit of ``trial`` repeats: of its members, and of students among them."""
+    own = {t.recipe: t for t in known(trials)}
+    return [own[recipe] for recipe in _trained(trial.recipe) if recipe in own] or [trial]
+
+
+def _trained(recipe: Recipe) -> list[Recipe]:
+    """Return what is trained on the way to a recipe."""
+    if isinstance(recipe, Train):
+        return [recipe]
+    under = [found for parent in parents(recipe) for found in _trained(parent)]
+    teaches = isinstance(recipe, Shrink) and isinstance(levers().get(recipe.lever), DistillingLever)
+    return [*under, recipe] if teaches else under
+
+
+def seconds_of(budget: Budget, prices: Prices, cores: int) -> Seconds:
+    """Return the wall-clock time that a budget allows: the tighter of its time and its money."""
+    limits = [math.inf]
+    if budget.minutes is not None:
+        limits.append(budget.minutes * 60)
+    if budget.money is not None and prices.core_hour.amount.amount > 0:
+        hours = budget.money.amount / (prices.core_hour.amount.amount * cores)
+        limits.append(float(hours * Decimal(3600)))
+    return Seconds(min(limits))

@@ -11,7 +11,7 @@ from steelyard.contracts import Ending, Errand, Job, Trial, Weight
 from steelyard.recipe import from_json, to_json
 from steelyard.units import Estimate, Seconds
 
-_TIMES = ("p50", "p95", "p99", "throughput", "memory_bytes")
+_TIMES = ("p50", "p95", "p99", "mean", "throughput", "memory_bytes")
 
 
 def figures_to_json(figures: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def figures_from_json(data: Mapping[str, Any]) -> dict[str, Estimate]:
 
 def weight_to_json(weight: Weight) -> dict[str, Any]:
     """Return a weight as JSON."""
-    times = {name: getattr(weight, name).to_json() for name in _TIMES}
+    times = {name: figure.to_json() for name in _TIMES if (figure := getattr(weight, name)) is not None}
     counts = {name: getattr(weight, name) for name in ("batch", "size_bytes", "threads", "calls")}
     return times | counts
 
@@ -54,6 +54,7 @@ def trial_to_json(trial: Trial) -> dict[str, Any]:
         "peak_bytes": trial.peak_bytes,
         "foreseen": float(trial.foreseen),
         "weight": None if trial.weight is None else weight_to_json(trial.weight),
+        "importance": dict(trial.importance),
     }
 
 
@@ -74,6 +75,7 @@ def trial_from_json(data: Mapping[str, Any]) -> Trial:
         peak_bytes=data["peak_bytes"],
         foreseen=Seconds(data["foreseen"]),
         weight=None if data["weight"] is None else weight_from_json(data["weight"]),
+        importance=data.get("importance", {}),
     )
 
 

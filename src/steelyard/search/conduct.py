@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from steelyard.contracts import Errand, Job, Trial
 from steelyard.data import Dataset, load, store
 from steelyard.decide import Decision, check_currencies
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
@@ -26,11 +29,14 @@ from steelyard.search.journal import Journal
 from steelyard.search.limits import refuse_empty_budget, refuse_hard_limits, with_default_budget
 from steelyard.search.loop import Loop, search_of
 from steelyard.search.machine import machine, memory_bytes
-from steelyard.search.pool import LocalPool
+from steelyard.search.staff import staff
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
 from steelyard.spec import Spec, check_task, unused
+from steelyard.units import Seconds
 
+BRIEF = Seconds(0.1)
+"""Time for weighing a bundle where trials share this process: enough for hundreds of calls of a fast one."""
 MEMORY_SHARE = 0.8
 """Share of the machine's memory that all trials together may hold, where the spec does not say."""
 
@@ -164,7 +170,7 @@ class Session:
         executor: Executor = (
             InProcess()
             if self.in_process
-            else LocalPool(workers, log=self.folder.log, threads=self.threads, memory_bytes=memory)
+            else staff(self.spec.compute, slots=workers, log=self.folder.log, threads=self.threads, memory_bytes=memory)
         )
         try:
             yield executor
@@ -196,7 +202,10 @@ class Session:
         return {
             "fingerprint": dataset.fingerprint,
             "protocol": partition.protocol,
-            "row_counts": {"all": len(dataset.rows), **{role: len(rows) for role, rows in roles.items()}},
+            "row_counts": {
+                "all": len(np.unique(dataset.rows.rows)),
+                **{role: len(np.unique(dataset.rows.rows[rows])) for role, rows in roles.items()},
+            },
             "threads": self.threads,
             "cores": self.threads * self.spec.workers,
         }
@@ -206,19 +215,21 @@ class Session:
         before = max(self.journal.history.elapsed, read_clock(self.folder))
         self.watcher.phase("reading the data")
         dataset = self.data()
+        executor.load((), self.folder.path)  # the worker reads the data while the search is made
         self.watcher.data(dataset)
         partition = dataset.partition
         fitted = sum(len(p.fit) for p in partition.parts) / len(partition.parts)
         growth = len(partition.development) / max(1.0, fitted)
         allowance = self._allowance(parts=len(partition.parts), growth=growth, before=before)
         self.journal.price_by(allowance)
-        search, refused = search_of(self.spec, dataset, self.threads)
+        search, refused = search_of(self.spec, dataset, self.threads, self.prices)
         for sentence in (*unused(self.spec), *refused):
             self.journal.note(sentence)
         executor.load(_modules(search.names))
         for _, trial in sorted(self.journal.history.trials.items()):
             search.tell(trial)
-        return Loop(
+        make = _BriefLoop if self.in_process else Loop
+        return make(
             spec=self.spec,
             dataset=dataset,
             store=Store(self.folder.path),
@@ -240,6 +251,14 @@ class Session:
             parts=parts,
             growth=growth,
         )
+
+
+class _BriefLoop(Loop):
+    """A loop whose trials share its process: whoever asked for that waits for it, so bundles are weighed briefly."""
+
+    def job(self, trial: Trial, errand: Errand, seconds: Seconds, *, bundle: str = "") -> Job:
+        """Return a job as :class:`Loop` does, with little time for weighing."""
+        return super().job(trial, errand, min(seconds, BRIEF) if errand is Errand.WEIGH else seconds, bundle=bundle)
 
 
 def _to_the_end(loop: Loop) -> Exit:

@@ -15,6 +15,7 @@ from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
 from steelyard.measure import quality
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
 from steelyard.search.codec import figures_to_json, weight_to_json
+from steelyard.search.distilling import distil_parts, distils
 from steelyard.search.final import read_test, refit, weigh_bundle
 from steelyard.search.joining import combine_parts, shrink_parts
 from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, validation_of
@@ -80,7 +81,8 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
     with bench.store.aside(bench.job.recipe) as folder:
         made = _make(bench.job.recipe, bench, folder)
         where, held = validation_of(bench.dataset)
-        groups = None if bench.dataset.groups is None else bench.dataset.groups[bench.dataset.partition.validation]
+        clusters = bench.dataset.clusters
+        groups = None if clusters is None else clusters[bench.dataset.partition.validation]
         validation = quality(
             bench.dataset.task, held.target, part_answer(made.answer, where), weights=held.weights, groups=groups
         )
@@ -90,7 +92,10 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
             validation=validation,
             rounds=made.rounds,
             rule=made.rule,
+            importance=made.importance,
         )
+        for name, content in bench.meter.kept.items():
+            (folder / name).write_bytes(content)
         bench.store.keep(folder, outcome, made.answer)
     return outcome
 
@@ -99,6 +104,8 @@ def _make(recipe: Recipe, bench: Bench, folder: Path) -> Made:
     match recipe:
         case Train():
             return train_parts(recipe, bench, folder)
+        case Shrink() if distils(recipe):
+            return distil_parts(recipe, bench, folder)
         case Shrink():
             return shrink_parts(recipe, bench, folder)
         case Combine():

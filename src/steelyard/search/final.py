@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from steelyard.errors import SteelyardError
 from steelyard.measure import quality, weigh
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents, trainings
 from steelyard.search.codec import weight_from_json, weight_to_json
+from steelyard.search.distilling import distil_all, distils
+from steelyard.search.fitting import cut_short, trainer_of
 from steelyard.search.joining import in_use, shrink_once
-from steelyard.search.making import Bench, ship
-from steelyard.search.training import cut_short, train_once, willing
+from steelyard.search.making import Bench, OutOfTime, ship
+from steelyard.search.training import train_once
 from steelyard.units import Estimate, Seconds
 
+WEIGHED_ROWS = 512
+"""Rows that a bundle is called with in turn while it is weighed."""
 WEIGH_SECONDS = 10.0
 """Most time that weighing one bundle may take."""
 
@@ -72,7 +76,10 @@ def _refit(bench: Bench, recipe: Recipe, rounds: list[int]) -> Path:
         rounds = rounds[count:]
     with bench.store.aside(recipe) as folder:
         made = folder / "all"
-        _make(bench, recipe, sources, rounds, made)
+        try:
+            _make(bench, recipe, sources, rounds, made)
+        except OutOfTime:
+            raise RefitLate("it was cut short before all of its models were trained") from None
         try:
             made.rename(place)
         except OSError:
@@ -94,10 +101,13 @@ def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], 
     few = everything[:50]
     match recipe:
         case Train():
-            fixed = replace(recipe, plan=replace(recipe.plan, rounds=rounds[0])) if rounds[0] else recipe
-            fitted, _ = train_once(fixed, willing(fixed, bench), bench, folder, fit=everything, score=few)
+            trainer = trainer_of(recipe, bench)  # a bag has no rounds: each of its models stops by its own fold
+            trainer = trainer.fixed(rounds[0]) if rounds[0] else trainer
+            fitted = train_once(trainer, folder, fit=everything, score=few).fitted
             if cut_short(fitted):
                 raise RefitLate(f"it was cut short after {fitted.rounds} of {rounds[0]} rounds")
+        case Shrink() if distils(recipe):
+            distil_all(recipe, bench, sources[0], folder, fit=everything, score=few)
         case Shrink():
             shrink_once(recipe, bench, sources[0], folder, fit=everything, held=bench.dataset.rows.take(few))
         case Combine():
@@ -110,8 +120,10 @@ def _make(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int], 
 
 def weigh_bundle(bench: Bench) -> Weight:
     """Weigh the bundle that the job names on validation rows; of a refit also the memory of a fresh process."""
-    rows = sample_rows(bench.dataset, bench.dataset.partition.scored[:512])
-    seconds = Seconds(min(WEIGH_SECONDS, max(0.2, bench.meter.remaining() / 2)))
+    scored = bench.dataset.partition.scored
+    spread = np.linspace(0, len(scored) - 1, min(WEIGHED_ROWS, len(scored))).astype(np.int64)  # files are often sorted
+    rows = sample_rows(bench.dataset, scored[spread])
+    seconds = Seconds(min(WEIGH_SECONDS, max(0.02, bench.meter.remaining() / 2)))
     fresh = bench.job.bundle.endswith(".all")
     folder = bench.store.bundles / bench.job.bundle
     return weigh(folder, rows, threads=bench.job.serving_threads, seconds=seconds, fresh=fresh)

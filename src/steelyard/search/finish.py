@@ -12,6 +12,7 @@ from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
 from steelyard.measure import paired
 from steelyard.recipe import Recipe, Train, digest, trainings
+from steelyard.search.allowance import trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
 from steelyard.search.executors import Finished
@@ -41,7 +42,8 @@ class Pairs:
         """Return first minus second in the aim, higher better, with its 95% interval."""
         where, held = validation_of(self.dataset)
         rows = self.dataset.partition.validation
-        groups = None if self.dataset.groups is None else self.dataset.groups[rows]
+        clusters = self.dataset.clusters
+        groups = None if clusters is None else clusters[rows]
         return paired(
             metric(self.dataset.task.aim),
             self.dataset.task,
@@ -79,6 +81,11 @@ def choose(loop: Loop) -> Decision:
         spec=spec,
         task=dataset.task,
         baseline=constants[0] if constants else None,
+        expected={
+            t.number: loop.search.expected(t)
+            for t in known(trials)
+            if math.isfinite(t.validation[dataset.task.aim].value)
+        },
     )
 
 
@@ -150,7 +157,7 @@ def _ship(loop: Loop, trial: Trial) -> None:
 def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
     left = Seconds(loop.allowance.remaining() - READING)
-    needed = sum(loop.allowance.refit_seconds(t) for t in _members(loop, trial))
+    needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
     if (loop.journal.interrupted and needed > PATIENCE) or needed > left:
         return (
             _measured(loop, trial),
@@ -187,12 +194,6 @@ def _unrefitted(loop: Loop, why: str) -> str:
     parts = loop.dataset.partition.parts
     trained = f"the bundle of {parts[0].name}, trained on {len(parts[0].fit):,} rows, ships as it was measured"
     return f"There was no refit on everything but test ({why}); {trained}."
-
-
-def _members(loop: Loop, trial: Trial) -> list[Trial]:
-    """Return the trials whose trainings a refit of ``trial`` repeats."""
-    own = {t.recipe: t for t in known(tuple(loop.history.trials.values()))}
-    return [own[leaf] for leaf in trainings(trial.recipe) if leaf in own] or [trial]
 
 
 def rounds_of(recipe: Recipe, store: Store) -> tuple[int, ...]:

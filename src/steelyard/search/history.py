@@ -78,6 +78,7 @@ def trial_of(number: int, lever: str, outcome: Outcome, protocol: str) -> Trial:
         seconds=Seconds(outcome.seconds),
         cpu_seconds=Seconds(outcome.cpu_seconds),
         peak_bytes=outcome.peak_bytes,
+        importance=outcome.importance,
     )
 
 

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from steelyard.contracts import Context, Ending, Errand, Job, Move, Trial, known
+import numpy as np
+
+from steelyard.contracts import Context, Ending, Errand, Job, Move, Task, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
+from steelyard.money import Prices
 from steelyard.recipe import Recipe, Train, digest, to_json
 from steelyard.registry import learners, levers
-from steelyard.search.allowance import Allowance
+from steelyard.search.allowance import Allowance, seconds_of
 from steelyard.search.codec import trial_to_json
 from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
+from steelyard.search.experience import experience
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
-from steelyard.search.moves import Ranked, Search, cost_of
+from steelyard.search.moves import Ranked, Search, Terms
+from steelyard.search.spending import Free, OverHorizon, Worth, per_second
 from steelyard.search.store import Store, outcome_from_json
 from steelyard.search.watching import Watcher
 from steelyard.spec import Spec
 from steelyard.tasks import metric
 from steelyard.units import Seconds
 
+LONG = 0.05
+"""Share of the budget from which on a learner's first training begins with a share of the rows."""
+SECONDS_A_MONTH = 365.25 / 12 * 86_400
 _LOST = {"late": Ending.BUDGET_SPENT, "memory": Ending.OUT_OF_MEMORY, "refused": Ending.REFUSED}
 
 
@@ -37,13 +46,14 @@ def context_of(spec: Spec, dataset: Dataset, threads: int) -> Context:
         task=task,
         schema=schema,
         rows=round(sum(len(p.fit) for p in partition.parts) / len(partition.parts)),
-        calibration_rows=len(partition.calibration),
+        calibration_rows=len(np.intersect1d(partition.calibration, partition.development)),
         parts=len(partition.parts),
         trials=(),
         space=lambda name: learners().get(name).space(task, schema),
         learner=learners().get,
         seed=spec.seed,
         threads=threads,
+        tolerance=spec.quality.tolerance,
     )
 
 
@@ -52,7 +62,7 @@ def allowed(names: Sequence[str], only: Sequence[str] | None, without: Sequence[
     return tuple(n for n in names if (only is None or n in only) and n not in without)
 
 
-def search_of(spec: Spec, dataset: Dataset, threads: int) -> tuple[Search, tuple[str, ...]]:
+def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tuple[Search, tuple[str, ...]]:
     """Return the search over what the spec allows and the task admits, and why other learners were left out."""
     names = allowed(learners().names(), spec.learners.only, spec.learners.without)
     willing, refused = [], []
@@ -63,7 +73,31 @@ def search_of(spec: Spec, dataset: Dataset, threads: int) -> tuple[Search, tuple
         else:
             refused.append(f"{learner.name} was left out: {refusal.sentence}")
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
-    return Search(context_of(spec, dataset, threads), willing, pulled), tuple(refused)
+    terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
+    return Search(context_of(spec, dataset, threads), willing, pulled, terms), tuple(refused)
+
+
+def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:
+    """Return what the search goes by: experience, what quality is worth, and whether the clock counts.
+
+    Improvements have a price where the aim is money and the spec says how many requests come; then they count over
+    the horizon. Costs follow this run's clock where a budget of time or money binds it.
+    """
+    limit = seconds_of(spec.budget, prices, cores)
+    rate, currency = per_second(prices.core_hour.amount, cores), prices.currency
+    worth: Worth = Free(rate, currency)
+    traffic = spec.serving.traffic
+    if task.aim == "value" and traffic is not None and traffic.mean_rps > 0:
+        decisions = traffic.mean_rps * SECONDS_A_MONTH * spec.horizon_months
+        worth = OverHorizon(rate, currency, decisions)
+    bound = math.isfinite(limit)
+    meets = functools.partial(_keeps, spec.serving.latency_p95_ms)
+    return Terms(experience=experience(), worth=worth, measured_pace=bound, long=limit * LONG, meets=meets)
+
+
+def _keeps(latency_p95_ms: float | None, trial: Trial) -> bool:
+    """Tell whether a trial keeps the limit of latency, as far as it is known."""
+    return latency_p95_ms is None or trial.weight is None or trial.weight.p95.value <= latency_p95_ms
 
 
 def _shortens(recipe: Train) -> bool:
@@ -129,9 +163,14 @@ class Loop:
         return ""
 
     def _why_nothing(self) -> str:
-        if math.isfinite(self.allowance.limit()) and self._next(anyway=True) is not None:
-            return "No move left is expected to end within the budget."
-        return "No move left is expected to improve on the best."
+        """Say why no move is made any more, and what the best of those left would have brought."""
+        left = self.search.rank()
+        paying = [r for r in left if self.search.pays(r)]
+        if paying and math.isfinite(self.allowance.limit()):
+            return f"No move left is expected to end within the budget. {self.search.outlook(paying[0])}"
+        if left:
+            return f"No move left is expected to return its price. {self.search.outlook(left[0])}"
+        return "Every move there is was made."
 
     def _next(self, *, anyway: bool = False) -> Move | None:
         def affordable(ranked: Ranked) -> bool:
@@ -150,7 +189,7 @@ class Loop:
             number = max(self.history.next_number, *(n + 1 for n in self.running), 0)
             facts = {"number": number, "recipe": to_json(move.recipe), "lever": move.lever, "why": move.why}
             self.journal.write("started", facts)
-            self._submit(number, move.recipe, move.lever, cost_of(move, self.allowance.parts))
+            self._submit(number, move.recipe, move.lever, move.prior.seconds.value)
 
     def _submit(self, number: int, recipe: Recipe, lever: str, foreseen: float) -> None:
         seconds = self.allowance.job_seconds(self._trials(), self._best())
@@ -177,7 +216,8 @@ class Loop:
             return {}  # a learner's defaults are always finished: everything else is compared with them
         rounds = [replace(t, curve=tuple(p for p in t.curve if p[0] < PART_STEP)) for t in self._trials()]
         folds = [replace(t, curve=tuple(p for p in t.curve if p[0] >= PART_STEP)) for t in self._trials()]
-        return {**hurdles(rounds, recipe), **hurdles(folds, recipe, warm_up=0.0)}
+        burden = getattr(learners().get(recipe.learner), "burden", None)
+        return {**hurdles(rounds, recipe, burden=burden), **hurdles(folds, recipe, warm_up=0.0, burden=burden)}
 
     def _hear(self) -> None:
         news = self.executor.wait(TICK)

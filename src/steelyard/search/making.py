@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.bundle import About, Joined, load, write
+from steelyard.bundle import About, Bundle, Joined, load, write
 from steelyard.contracts import Answer, Artefact, Floats, Ints, Job, Problem, Rule, Split, Task, Work
 from steelyard.data import Dataset
 from steelyard.errors import SteelyardError
@@ -60,12 +60,16 @@ class Bench:
 
 @dataclass(slots=True)
 class Made:
-    """What making a recipe left beside its bundles: answers on the scored rows, rounds a part, the rule if any."""
+    """What making a recipe left beside its bundles: answers on the scored rows, rounds a part, the rule if any.
+
+    ``importance`` is that of columns, as in :class:`steelyard.contracts.Trial`; empty where it was not measured.
+    """
 
     recipe: Recipe
     answer: Answer
     rounds: tuple[int, ...] = ()
     rule: Rule | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -90,10 +94,15 @@ class Answers:
         return Answer(self._scores, self._decided)
 
 
-def ship(folder: Path, model: Artefact | Joined, about: About, columns: Mapping[str, Any]) -> Answer:
-    """Write a bundle and return what it answers to some rows: what is measured is what ships."""
+def shipped(folder: Path, model: Artefact | Joined, about: About) -> Bundle:
+    """Write a bundle and return it as it is read back: what is measured is what ships."""
     write(folder, model, about)
-    return load(folder).answer(columns)
+    return load(folder)
+
+
+def ship(folder: Path, model: Artefact | Joined, about: About, columns: Mapping[str, Any]) -> Answer:
+    """Write a bundle and return what it answers to some rows."""
+    return shipped(folder, model, about).answer(columns)
 
 
 def check_parity(task: Task, own: Floats, shipped: Floats, target: np.ndarray[Any, Any]) -> None:

@@ -38,6 +38,7 @@ class JobMeter:
         self._scores: list[float] = []
         self.curve: list[tuple[int, float]] = []
         self.notes: list[str] = []
+        self.kept: dict[str, bytes] = {}
         self.pruned = False
         self.late = False
 
@@ -76,6 +77,10 @@ class JobMeter:
         """Keep a sentence for the ledger, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep a file for the part in progress, under its number: ``part-0-changes.csv``."""
+        self.kept[f"part-{self._part}-{name}"] = content
 
     def _keep(self, step: int, value: float, *, judged: float) -> None:
         self.curve.append((step, value))

@@ -1,39 +1,64 @@
 """Which recipe to try next: every move one lever away, ordered by what it should bring for what it should cost.
 
-First version, with fixed priors: learners start cheapest first; after that, the move with the highest
-expected improvement over the best trial per second of one core goes first (expected improvement under a normal
-belief: Jones et al. 1998, doi:10.1023/A:1008306431147). The order depends on recipes and scores alone, never on a
-clock, so a resumed run asks the same questions.
+A model's first trainings, its tuning and its ensembling are judged by published results, updated by this run's own
+figures (:mod:`steelyard.search.prospects`); every other pull by the prior that its lever states. The move with the
+highest expected improvement a second goes first (expected improvement under a normal belief: Jones et al. 1998,
+doi:10.1023/A:1008306431147), and none is made that is not expected to return its price (cost-aware stopping: Xie et
+al. 2025, arXiv 2507.12453).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
-from steelyard.recipe import Recipe, Train, digest, parents
-from steelyard.tasks import metric
+from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest
+from steelyard.search.experience import Experience, experience
+from steelyard.search.prospects import Prospects
+from steelyard.search.scale import is_constant
+from steelyard.search.spending import OVERHEAD, Free, Gain, Pace, Worth
 
-OVERHEAD = 0.5
-"""Seconds that any trial costs beside its training."""
+TASTE = 0.1
+"""Share of the rows for the first look at a learner that takes long."""
+FEWEST = 5_000
+"""Rows that such a look needs."""
 LEAST = 2e-4
 """Expected improvement, as a share of the way from the constant model to a perfect one, below which none is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A move with its expected improvement (share of the way to perfect) and its cost in seconds of one core."""
+    """A move with what it should bring and its cost in seconds of one core."""
 
     move: Move
-    improvement: float
+    gain: Gain
     seconds: float
+
+    @property
+    def improvement(self) -> float:
+        """Expected improvement over the best trial, as a share of the way to perfect."""
+        return self.gain.share
 
     @property
     def rate(self) -> float:
         """Improvement a second."""
         return self.improvement / (self.seconds + OVERHEAD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a search goes by beside its trials: experience, what an improvement is worth, and the machine's pace."""
+
+    experience: Experience
+    worth: Worth = field(default_factory=Free)
+    measured_pace: bool = False
+    """Whether costs follow the clock of this run. Without, the order depends on recipes and scores alone."""
+    meets: Callable[[Trial], bool] = lambda _: True
+    """Whether a trial keeps the limits of serving. Until one does, other learners and cheaper models pay anyway."""
+    long: float = math.inf
+    """Seconds from which on a learner's first training begins with a share of the rows."""
 
 
 class Search:
@@ -42,10 +67,13 @@ class Search:
     ``context`` is everything but the trials; ``learners`` and ``levers`` are those that may be used.
     """
 
-    def __init__(self, context: Context, learners: Sequence[Learner], levers: Sequence[Lever]) -> None:
+    def __init__(
+        self, context: Context, learners: Sequence[Learner], levers: Sequence[Lever], terms: Terms | None = None
+    ) -> None:
         self._context = context
         self._learners = learners
         self._levers = levers
+        self.terms = terms or Terms(experience=experience())
         self.trials: list[Trial] = []
 
     @property
@@ -64,91 +92,113 @@ class Search:
         ``affordable`` may turn moves down, for instance those that cannot end before the deadline.
         """
         fits = affordable or (lambda _: True)
+        if all(is_constant(t) for t in known(self.trials)):
+            return self._first(running, fits)
+        wanting = not any(self.terms.meets(t) for t in known(self.trials) if not is_constant(t))
+        moves = (r for r in self.rank(running) if self.pays(r) or (wanting and self._may_meet(r)))
+        return next((r.move for r in moves if fits(r)), None)
+
+    def _may_meet(self, ranked: Ranked) -> bool:
+        """Tell whether a move may keep limits that the others break: another learner, or a model made cheaper."""
+        stages = {lever.name: lever.stage for lever in self._levers}
+        return ranked.move.lever == "start" or stages.get(ranked.move.lever) is Stage.SHRINKING
+
+    def _first(self, running: Sequence[Trial], fits: Callable[[Ranked], bool]) -> Move | None:
+        """Return the start to begin with: until a model was measured, nothing else says what the rest may bring."""
         starts = [r for r in self._starts(running) if fits(r)]
-        if starts:
-            return min(starts, key=lambda r: (r.seconds, digest(r.move.recipe))).move
-        if any(isinstance(t.recipe, Train) and t.lever == "start" for t in running):
-            return None  # what a first training shows decides what is worth trying next
-        rest = [r for r in self.rank(running) if r.improvement >= LEAST and fits(r)]
-        return rest[0].move if rest else None
+        if not starts or any(not is_constant(t) for t in running):
+            return None
+        return self._prospects().opening(starts, self.terms.worth).move
+
+    def pays(self, ranked: Ranked) -> bool:
+        """Tell whether a move is expected to return its price; without values, whether it should improve at all."""
+        money = self.terms.worth.money(ranked.gain)
+        if money is None:
+            return ranked.improvement >= LEAST
+        return money.value > self.terms.worth.price(ranked.seconds + OVERHEAD)
+
+    def outlook(self, ranked: Ranked) -> str:
+        """Return what a move should return for what price, as a sentence."""
+        time = _words(ranked.seconds + OVERHEAD)
+        price = self.terms.worth.price(ranked.seconds + OVERHEAD)
+        cost = f"{price:.2g} {self.terms.worth.currency}"
+        what, money = describe(ranked.move.recipe), self.terms.worth.money(ranked.gain)
+        if money is not None:
+            gain = f"return {money.value:,.2g} {self.terms.worth.currency} ({money.low:,.2g} to {money.high:,.2g})"
+        else:
+            value, low, high = ranked.gain.units
+            gain = f"better {self._context.task.aim} by {value:.2g} ({low:.2g} to {high:.2g})"
+        return f"{time} more, for {what}, would be expected to {gain} for {cost}."
 
     def rank(self, running: Sequence[Trial] = ()) -> list[Ranked]:
-        """Return every move of every lever, best rate first."""
-        return sorted(self._pulls(running), key=_order, reverse=True)
+        """Return every move of every lever and every start, best rate first."""
+        return sorted((*self._starts(running), *self._pulls(running)), key=_order, reverse=True)
+
+    def expected(self, trial: Trial) -> float:
+        """Return the aim that a measured trial is expected to have, higher better, luck taken off."""
+        return self._prospects().expected(trial)
+
+    def _prospects(self) -> Prospects:
+        return Prospects(self._context, tuple(self.trials), self.terms.experience)
+
+    def _pace(self) -> Pace:
+        return Pace.of(self.trials if self.terms.measured_pace else (), self._context)
 
     def _starts(self, running: Sequence[Trial]) -> list[Ranked]:
+        """Return the first trainings that were not made: on all rows, or on a share first where all take long."""
+        pace, prospects, tried = self._pace(), self._prospects(), self._tried(running)
+        found = []
+        for learner in self._learners:
+            move = self._start(learner)
+            if digest(move.recipe) in tried:
+                continue
+            seconds = pace.corrected(move)
+            taste = self._taste(learner) if seconds > self.terms.long else None
+            if taste is not None and digest(taste.recipe) not in tried:
+                move, seconds = taste, pace.corrected(taste)
+            found.append(Ranked(move, prospects.start(move), seconds))
+        return found
+
+    def _start(self, learner: Learner) -> Move:
         context = self._context
-        moves = [
-            Move(
-                recipe=Train(learner=learner.name, seed=context.seed),
-                lever="start",
-                prior=learner.prior(context.task, context.schema, context.rows),
-                why=learner.about,
-            )
-            for learner in self._learners
-        ]
-        tried = self._tried(running)
-        fresh = [m for m in moves if digest(m.recipe) not in tried]
-        return [Ranked(m, m.prior.gain.value, cost_of(m, context.parts)) for m in fresh]
+        prior = learner.prior(context.task, context.schema, context.rows)
+        return Move(
+            recipe=Train(learner=learner.name, seed=context.seed),
+            lever="start",
+            prior=replace(prior, seconds=prior.seconds.scaled(context.parts, unit="s")),
+            why=learner.about,
+        )
+
+    def _taste(self, learner: Learner) -> Move | None:
+        """Return a first training on a tenth of the rows, or ``None`` where those would be too few to say anything."""
+        context = self._context
+        rows = round(context.rows * TASTE)
+        if rows < FEWEST or not any(lever.name == "subsample" for lever in self._levers):
+            return None
+        prior = learner.prior(context.task, context.schema, rows)
+        step = Step(lever="subsample", settings=Settings(share=TASTE))
+        return Move(
+            recipe=Train(learner=learner.name, seed=context.seed, data=(step,)),
+            lever="start",
+            prior=replace(prior, seconds=prior.seconds.scaled(context.parts, unit="s")),
+            why=f"a look at {learner.name} with {TASTE:.0%} of the rows, since all of them take long",
+        )
 
     def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
         context = replace(self._context, trials=(*self.trials, *waiting))
-        scale, seen = Scale.of(self._context, self.trials), self._tried(running)
+        prospects, pace, seen = self._prospects(), self._pace(), self._tried(running)
         for trial in known(self.trials):
             for lever in self._levers:
                 for move in lever.moves(trial, context):
                     if (name := digest(move.recipe)) not in seen:
                         seen.add(name)
-                        yield Ranked(move, scale.improvement(move, trial, lever.stage), cost_of(move, context.parts))
+                        gain = prospects.pull(move, trial, lever.stage)
+                        yield Ranked(move, gain, pace.corrected(move))
 
     def _tried(self, running: Sequence[Trial]) -> set[str]:
         recipes = [t.recipe for t in (*self.trials, *running)]
         return {digest(r) for recipe in recipes for r in (recipe, as_asked(recipe))}
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """The aim as a share of the way from the constant model (0) to a perfect one (1)."""
-
-    aim: str
-    zero: float
-    one: float
-    best: float
-
-    @classmethod
-    def of(cls, context: Context, trials: Sequence[Trial]) -> Scale:
-        """Read the scale off the trials so far; without a constant model the worst trial takes its place."""
-        aim = metric(context.task.aim)
-        values = {t.number: aim.higher_is_better(t.validation[aim.name].value) for t in known(trials)}
-        finite = [v for v in values.values() if math.isfinite(v)] or [0.0]
-        constants = [values[t.number] for t in known(trials) if _is_constant(t.recipe)]
-        zero = next((v for v in constants if math.isfinite(v)), min(finite))
-        top = aim.higher_is_better(aim.high if aim.better == "higher" else aim.low)
-        if not math.isfinite(top):
-            top = zero + max(abs(zero), max(finite) - zero, 1e-9)
-        return cls(aim.name, zero, max(top, zero + 1e-9), max(finite))
-
-    def skill(self, value: float) -> float:
-        """Return where a value of the aim, higher better, stands on the scale."""
-        return (value - self.zero) / (self.one - self.zero) if math.isfinite(value) else 0.0
-
-    def improvement(self, move: Move, parent: Trial, stage: Stage) -> float:
-        """Return the expected improvement over the best trial.
-
-        What shrinks a model brings no quality: its gain counts in full next to the best trial and fades with
-        the distance from it.
-        """
-        aim = metric(self.aim)
-        start = self.skill(aim.higher_is_better(parent.validation[self.aim].value))
-        best, gain = self.skill(self.best), move.prior.gain
-        if stage is Stage.SHRINKING:
-            return gain.value * math.exp(-max(0.0, best - start) / 0.02)
-        room = 1.0 - start
-        mean = start + gain.value * room - best
-        spread = max(1e-9, (gain.high - gain.low) / 3.92 * room)
-        z = mean / spread
-        return spread * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) + mean * (1 + math.erf(z / math.sqrt(2))) / 2
 
 
 def as_asked(recipe: Recipe) -> Recipe:
@@ -156,14 +206,17 @@ def as_asked(recipe: Recipe) -> Recipe:
     return replace(recipe, plan=replace(recipe.plan, rounds=None)) if isinstance(recipe, Train) else recipe
 
 
-def _is_constant(recipe: Recipe) -> bool:
-    return isinstance(recipe, Train) and recipe.learner == "constant"
+def _words(seconds: float) -> str:
+    """Return a duration for people.
 
-
-def cost_of(move: Move, parts: int) -> float:
-    """Return the seconds of one core that a move should take: a training is repeated in every part."""
-    return move.prior.seconds.value * (1 if parents(move.recipe) else parts)
+    Examples
+    --------
+    >>> _words(720), _words(8.4)
+    ('12 minutes', '8 seconds')
+    """
+    return f"{seconds / 60:.0f} minutes" if seconds >= 100 else f"{seconds:.0f} seconds"
 
 
 def _order(ranked: Ranked) -> tuple[float, str]:
-    return ranked.rate, digest(ranked.move.recipe)
+    rate = ranked.rate
+    return rate if math.isfinite(rate) else math.inf, digest(ranked.move.recipe)

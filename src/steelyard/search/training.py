@@ -3,147 +3,110 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from steelyard.contracts import Answer, Fitted, Ints, Learner, Split
+from steelyard.bundle import Bundle
+from steelyard.contracts import Answer, Fitted, Ints, Split
 from steelyard.data import Dataset
+from steelyard.levers.training.parts import folds_of
 from steelyard.recipe import Train
-from steelyard.registry import learners, levers
-from steelyard.search.making import Answers, Bench, Made, OutOfTime, Pruned, check_parity, ship
+from steelyard.search.bagging import bag
+from steelyard.search.cutting import cut_early
+from steelyard.search.fitting import Refused, Trainer, cut_short, trainer_of
+from steelyard.search.importance import Importance
+from steelyard.search.making import Answers, Bench, Made, OutOfTime, Pruned, check_parity, shipped
 from steelyard.tasks import metric
 
 PARITY_ROWS = 2_000
 CHEAP = 3.0
 """Seconds of one training up to which it is repeated on all rows once its rounds are known."""
 
+__all__ = ["Refused", "Trained", "train_once", "train_parts"]
 
-class Refused(Exception):
-    """A recipe that cannot be executed, with the reason."""
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A training that was exported: the model in its framework, its bundle, and what that answers to other rows."""
+
+    fitted: Fitted
+    bundle: Bundle
+    answer: Answer
 
 
 def train_parts(recipe: Train, bench: Bench, folder: Path) -> Made:
     """Train and export every part of a recipe into ``folder``; score each on the rows kept from it."""
-    learner = willing(recipe, bench)
+    trainer = trainer_of(recipe, bench)
     parts, answers, rounds = bench.dataset.partition.parts, Answers(bench.dataset), list[int]()
+    importance = Importance(bench.dataset)
     for number, part in enumerate(parts):
         bench.meter.share_out(len(parts) - number)
         if bench.meter.remaining() <= 0:
             raise OutOfTime
-        fitted, answer = train_once(recipe, learner, bench, folder / part.name, fit=part.fit, score=part.score)
+        made = train_once(trainer, folder / part.name, fit=part.fit, score=part.score)
+        fitted, answer = made.fitted, made.answer
         if cut_short(fitted):
-            if number or recipe.plan.rounds is not None or not fitted.rounds:
+            if number or trainer.recipe.plan.rounds is not None or not fitted.rounds:
                 raise OutOfTime  # fewer rounds than the recipe says, or than the parts before took, are another model
-            recipe = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
+            trainer = trainer.fixed(fitted.rounds)
             bench.meter.note(f"The deadline stopped training after {fitted.rounds} rounds; the recipe records them.")
         answers.put(part.score, answer)
         rounds += [] if fitted.rounds is None else [fitted.rounds]
         if not bench.meter.part_done(_aim(bench.dataset, part.score, answer)):
             raise Pruned
-    return Made(recipe=recipe, answer=answers.whole(), rounds=tuple(rounds))
+        if shows_columns(recipe):
+            importance.look(made.bundle, part)
+    found = importance.found()
+    return Made(recipe=trainer.recipe, answer=answers.whole(), rounds=tuple(rounds), importance=found)
 
 
-def cut_short(fitted: Fitted) -> bool:
-    """Tell whether the deadline ended a training before its time."""
-    return bool(getattr(fitted, "stopped", False))
-
-
-def train_once(
-    recipe: Train, learner: Learner, bench: Bench, folder: Path, *, fit: Ints, score: Ints
-) -> tuple[Fitted, Answer]:
+def train_once(trainer: Trainer, folder: Path, *, fit: Ints, score: Ints) -> Trained:
     """Train on some rows, export into ``folder``, check the bundle against the framework, answer other rows."""
-    dataset = bench.dataset
-    if "rounds" in learner.honours and recipe.plan.rounds is None:
-        kept, early = cut_early(dataset, fit, recipe.seed)
-        began = time.monotonic()
-        fitted = _fit(recipe, learner, bench, kept, early)
-        took, left = time.monotonic() - began, bench.meter.remaining()
-        if fitted.rounds and not cut_short(fitted) and worth_again(dataset, learner, len(fit)):
-            if left > 2 * took:
-                fixed = replace(recipe, plan=replace(recipe.plan, rounds=fitted.rounds))
-                fitted = _fit(fixed, learner, bench, fit, None)
-            else:
-                bench.meter.note("There was no time to train again on the rows that early stopping had set aside.")
-    else:
-        fitted = _fit(recipe, learner, bench, fit, None)
-    held = dataset.rows.take(score)
-    answer = ship(folder, fitted.export(), bench.about(recipe, training_rows=len(fit)), held.columns)
-    few = _first(held, PARITY_ROWS)
-    check_parity(dataset.task, fitted.scores(few.columns), answer.scores[: len(few)], dataset.rows.target)
-    return fitted, answer
+    bench, folds = trainer.bench, folds_of(trainer.recipe.plan)
+    fitted = bag(trainer, fit, folds) if folds > 1 else fit_once(trainer, fit)
+    bundle = shipped(folder, fitted.export(), bench.about(trainer.ships_as, training_rows=len(fit)))
+    held = bench.dataset.rows.take(score)
+    answer, few = bundle.answer(held.columns), _first(held, PARITY_ROWS)
+    check_parity(bench.dataset.task, fitted.scores(few.columns), answer.scores[: len(few)], bench.dataset.rows.target)
+    return Trained(fitted, bundle, answer)
 
 
-def _fit(recipe: Train, learner: Learner, bench: Bench, fit: Ints, early: Ints | None) -> Fitted:
-    """Train on some rows, stopping early by others if there are any."""
-    dataset, work = bench.dataset, replace(bench.work, seed=recipe.seed)
-    train = dataset.rows.take(fit)
-    for step in recipe.data:
-        train = levers().get(step.lever).apply(train, step.settings, work, bench.meter)  # type: ignore[attr-defined]
-    valid = None if early is None else dataset.rows.take(early)
-    fitted = learner.fit(recipe.plan, train, valid, work, bench.meter)
-    if bench.meter.pruned:
-        raise Pruned
+def fit_once(trainer: Trainer, fit: Ints) -> Fitted:
+    """Train one model, on all rows or on those that early stopping leaves; then again on all where that is due."""
+    if not trainer.stops_early:
+        return trainer.fit(fit, None)
+    bench = trainer.bench
+    kept, early = cut_early(bench.dataset, fit, trainer.recipe.seed)
+    began = time.monotonic()
+    fitted = trainer.fit(kept, early)
+    took, left = time.monotonic() - began, bench.meter.remaining()
+    if not fitted.rounds or cut_short(fitted) or not worth_again(trainer, len(fit)):
+        return fitted
+    if left > 2 * took:
+        return trainer.fit(fit, None, rounds=fitted.rounds)
+    bench.meter.note("There was no time to train again on the rows that early stopping had set aside.")
     return fitted
 
 
-def worth_again(dataset: Dataset, learner: Learner, rows: int) -> bool:
+def worth_again(trainer: Trainer, rows: int) -> bool:
     """Tell whether to train once more on all rows for the rounds that early stopping found, as the refit will.
 
     Where time orders the rows the ones set aside are the latest, and what follows is most like them; elsewhere it
     is done where it is cheap by the learner's own prior.
     """
-    seconds = learner.prior(dataset.task, dataset.schema, rows).seconds.value
-    return dataset.times is not None or seconds <= CHEAP
+    seconds = trainer.learner.prior(trainer.work.task, trainer.work.schema, rows).seconds.value
+    return trainer.bench.dataset.times is not None or seconds <= CHEAP
 
 
-def willing(recipe: Train, bench: Bench) -> Learner:
-    """Return the recipe's learner once it has agreed to the task and to every part of the plan."""
-    learner = learners().get(recipe.learner)
-    if refusal := learner.accepts(bench.dataset.task, bench.dataset.schema):
-        raise Refused(refusal.sentence)
-    asked = {step.lever for step in recipe.plan.parts}
-    if recipe.plan.settings:
-        asked.add("settings")
-    if recipe.plan.rounds is not None:
-        asked.add("rounds")
-    if strange := sorted(asked - learner.honours):
-        raise Refused(f"{recipe.learner} does not honour {', '.join(strange)}; it would be ignored, so it is refused.")
-    known = learner.space(bench.dataset.task, bench.dataset.schema).settings
-    if unknown := sorted(set(recipe.plan.settings) - set(known)):
-        raise Refused(f"{recipe.learner} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-    return learner
+def shows_columns(recipe: Train) -> bool:
+    """Tell whether a training is one that the importance of columns is measured on: a learner's first on some columns.
 
-
-def cut_early(dataset: Dataset, fit: Ints, seed: int) -> tuple[Ints, Ints]:
-    """Set rows aside for early stopping, so that the rows a trial is scored on never steer its training.
-
-    The last rows in time where the split is by time, whole groups where it is by group, else a stratified sample.
-    A tenth of the rows, or 15% where there are fewer than 5,000.
+    Other settings, or a bag, change little in what columns are worth, and there are many of them.
     """
-    share = 0.15 if len(fit) < 5_000 else 0.1
-    keep = max(1, round(len(fit) * share))
-    if dataset.times is not None:
-        times = dataset.times[fit]
-        if dataset.groups is not None:  # a group is as late as its latest row
-            _, group = np.unique(dataset.groups[fit], return_inverse=True)
-            latest = np.full(group.max() + 1, -np.inf)
-            np.maximum.at(latest, group, times)
-            times = latest[group]
-        late = times > np.sort(times)[-keep - 1]
-        if late.any():  # rows of one time stay together
-            return fit[~late], fit[late]
-    generator = np.random.default_rng([seed, 7])
-    if dataset.groups is not None:
-        names = generator.permutation(np.unique(dataset.groups[fit]))
-        late = np.isin(dataset.groups[fit], names[: max(1, round(len(names) * share))])
-        return fit[~late], fit[late]
-    order = generator.permutation(len(fit))
-    by_target = order[np.argsort(dataset.rows.target[fit][order], kind="stable")]
-    picked = np.zeros(len(fit), dtype=bool)
-    picked[by_target[np.linspace(0, len(fit) - 1, keep).round().astype(np.int64)]] = True
-    return fit[~picked], fit[picked]
+    plain = not recipe.plan.settings and not recipe.data and folds_of(recipe.plan) == 1
+    return plain and recipe.learner != "constant"
 
 
 def _aim(dataset: Dataset, rows: Ints, answer: Answer) -> float:

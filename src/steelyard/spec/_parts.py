@@ -119,6 +119,7 @@ class SplitPart(Part):
         "content", description="content: by a hash of the row; index: test where crc32(str(i)) % 5 == 0."
     )
     folds: int | None = Field(None, ge=0, le=20, description="Folds for validation; 0: one holdout; unset: by size.")
+    repeats: int | None = Field(None, ge=1, le=10, description="How often folds are dealt; unset: by size.")
 
 
 class Quality(Part):
@@ -178,6 +179,20 @@ class Budget(Part):
     labels: int | None = Field(None, ge=0, description="Labels that may be bought; no lever of this version buys any.")
     trials: int | None = Field(None, ge=0, description="Recipes that may be tried.")
     memory_gb: float | None = Field(None, gt=0, description="Memory of one trial, in units of 1e9 bytes.")
+
+
+class Compute(Part):
+    """Who does the trials, and where."""
+
+    executor: Literal["local", "ray"] = Field(
+        "local", description="local: processes of this machine; ray: a Ray cluster (the extra `ray`)."
+    )
+    address: Annotated[str, Words("host:port of a Ray cluster, or auto")] | None = Field(
+        None,
+        pattern=r"^(auto|[^\s@/]+:[0-9]{1,5})$",
+        description="Ray cluster that this machine is part of; auto: the one that runs here; unset: a new one, here. "
+        "Its token comes from RAY_AUTH_TOKEN or from the file that RAY_AUTH_TOKEN_PATH names, never from a spec.",
+    )
 
 
 class Value(Part):

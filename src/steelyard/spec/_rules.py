@@ -200,6 +200,12 @@ def _chosen(name: str, part: LeversPart | LearnersPart, known: Callable[[], tupl
         yield Problem((name, "without"), "given beside only; keep one of the two")
 
 
+def _compute(spec: Spec) -> Iterator[Problem]:
+    if spec.compute.address is not None and spec.compute.executor != "ray":
+        place: Place = ("compute", "address")
+        yield Problem(place, f"names a Ray cluster, and the executor is {spec.compute.executor}; add executor: ray")
+
+
 def _rest(spec: Spec) -> Iterator[Problem]:
     traffic = spec.serving.traffic
     if traffic is not None and traffic.peak_rps is not None and traffic.peak_rps < traffic.mean_rps:
@@ -219,5 +225,6 @@ _RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _value,
     _currency,
     _names,
+    _compute,
     _rest,
 )

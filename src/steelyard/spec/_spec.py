@@ -16,6 +16,7 @@ from steelyard.spec._parts import (
     Budget,
     Checks,
     ColumnsPart,
+    Compute,
     LearnersPart,
     LeversPart,
     Part,
@@ -116,7 +117,7 @@ class Spec(Part):
         description="What decisions are worth.",
         examples=[{"true_positive": "500 USD", "false_positive": "-40 USD"}],
     )
-    horizon_months: float = Field(12, gt=0, description="Months over which returns count; no effect in this version.")
+    horizon_months: float = Field(12, gt=0, description="Months over which returns count.")
     levers: LeversPart = Field(
         default_factory=LeversPart,
         description="Which levers may be pulled.",
@@ -131,6 +132,9 @@ class Spec(Part):
         default_factory=Checks, description="What to do about findings in the data.", examples=[{"leaks": "drop"}]
     )
     prices: Path | None = Field(None, description="File of own prices that override the catalogue's.")
+    compute: Compute = Field(
+        default_factory=Compute, description="Who does the trials, and where.", examples=[{"executor": "ray"}]
+    )
     workers: int = Field(1, ge=1, le=256, description="Trials at the same time, each in a process of its own.")
     threads: int | None = Field(None, ge=1, le=256, description="Threads of one trial; unset: cores / workers.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")

@@ -11,13 +11,13 @@ def unused(spec: Spec) -> tuple[str, ...]:
     Examples
     --------
     >>> unused(Spec(data="credit.csv", target="class", horizon_months=6))
-    ('`horizon_months` (6) has no effect in this version: returns are not added up over time; leave it out.',)
+    ('`horizon_months` (6) has no effect: returns have no price without `value` and `traffic`; give both.',)
     """
     found = []
-    if "horizon_months" in spec.model_fields_set:
+    if "horizon_months" in spec.model_fields_set and (spec.value is None or spec.serving.traffic is None):
         found.append(
-            f"`horizon_months` ({spec.horizon_months:g}) has no effect in this version: returns are not added up over "
-            "time; leave it out."
+            f"`horizon_months` ({spec.horizon_months:g}) has no effect: returns have no price without `value` and "
+            "`traffic`; give both."
         )
     if spec.budget.labels:
         found.append(

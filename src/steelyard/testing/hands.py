@@ -10,6 +10,7 @@ from steelyard.contracts import (
     CombiningLever,
     Context,
     DataLever,
+    DistillingLever,
     Evidence,
     Lever,
     Move,
@@ -19,7 +20,7 @@ from steelyard.contracts import (
     Trial,
 )
 from steelyard.errors import SteelyardError
-from steelyard.recipe import Combine, Settings
+from steelyard.recipe import Combine, Recipe, Settings, Train
 from steelyard.testing.pupils import Watch
 from steelyard.testing.situations import Situation
 
@@ -40,16 +41,30 @@ class Hand:
         return [(t, move) for t in known.trials for move in islice(self.lever.moves(t, known), MOST_MOVES)]
 
     @property
+    def settings(self) -> Settings:
+        """The settings with which the lever itself first proposes to be pulled; none where it names none."""
+        named = (_settings(move.recipe, self.lever.name) for _, move in self.moves())
+        return next((own for own in named if own is not None), Settings())
+
+    @property
     def evidence(self) -> Evidence:
         """The answers of as many members as the lever's own moves join, of three where it proposes none."""
         joined = [len(m.recipe.parents) for _, m in self.moves() if isinstance(m.recipe, Combine)]
         return self.situation.first(min(joined, default=3))
 
 
-def act(hand: Hand, settings: Settings | None = None) -> Any:
-    """Pull the lever on what its situation holds; ``None`` where it refuses to."""
+def _settings(recipe: Recipe, lever: str) -> Settings | None:
+    """Return the settings of a lever's own step in a recipe; ``None`` where it left no step of its own."""
+    if isinstance(recipe, Train):
+        steps = (*recipe.data, *recipe.plan.parts)
+        return next((step.settings for step in steps if step.lever == lever), None)
+    return recipe.settings if recipe.lever == lever else None
+
+
+def act(hand: Hand) -> Any:
+    """Pull the lever on what its situation holds, as it would itself; ``None`` where it refuses to."""
     try:
-        return pull(hand, Settings() if settings is None else settings)
+        return pull(hand, hand.settings)
     except SteelyardError:
         return None
 
@@ -64,7 +79,7 @@ def refusal(hand: Hand, settings: Settings, evidence: Evidence | None = None) ->
 
 
 def pull(hand: Hand, settings: Settings, evidence: Evidence | None = None) -> Any:
-    """Pull the lever: ``apply`` or ``fit``, by its stage."""
+    """Pull the lever: ``apply``, ``teach`` or ``fit``, by its stage."""
     lever, one = hand.lever, hand.situation
     match lever.stage:
         case Stage.DATA:
@@ -73,6 +88,8 @@ def pull(hand: Hand, settings: Settings, evidence: Evidence | None = None) -> An
         case Stage.TRAINING:
             assert isinstance(lever, TrainingLever), _lacks(lever)
             return lever.apply(one.plan, settings)
+        case Stage.SHRINKING if isinstance(lever, DistillingLever):
+            return lever.teach(one.rows, one.teacher, settings, one.work, Watch())
         case Stage.SHRINKING:
             assert isinstance(lever, ShrinkingLever), _lacks(lever)
             return lever.apply(one.artefact, one.rows, settings, one.work, Watch())

@@ -20,6 +20,7 @@ from steelyard.bundle import apply_rule
 from steelyard.contracts import (
     CombiningLever,
     Context,
+    DistillingLever,
     Evidence,
     Lever,
     Move,
@@ -30,6 +31,7 @@ from steelyard.contracts import (
 from steelyard.errors import BundleRefused, need
 from steelyard.recipe import Combine, Plan, Recipe, Settings, Shrink, Train, from_json, parents, to_json
 from steelyard.registry import levers
+from steelyard.testing import lever_lessons
 from steelyard.testing.hands import MOST_MOVES, Hand, act, pull, refusal
 from steelyard.testing.situations import Situation, situations, trial
 from steelyard.units import Estimate, How
@@ -86,6 +88,8 @@ def yield_checks(hand: Hand) -> Iterator[Check]:
             yield check_columns_are_left_alone
         case Stage.TRAINING:
             yield check_settings_reach_the_plan
+        case Stage.SHRINKING if isinstance(hand.lever, DistillingLever):
+            yield from lever_lessons.yield_checks()
         case Stage.SHRINKING:
             yield check_inputs_and_output_stay
         case Stage.COMBINING:
@@ -189,12 +193,12 @@ def check_a_refusal_is_a_sentence(hand: Hand) -> None:
 
 
 def check_unknown_settings_are_refused(hand: Hand) -> None:
-    """See that a setting that it does not have is refused by name; those of a training lever are the learner's."""
-    if hand.lever.stage is Stage.TRAINING:
+    """See that a setting that it does not have is refused by name; it may be the learner's where it adds no part."""
+    if hand.lever.stage is Stage.TRAINING and not hand.settings:
         return
     sentence = refusal(hand, Settings(no_such_setting=1))
     assert sentence, "a setting that it does not have was accepted"
-    refused_anyway = act(hand) is None
+    refused_anyway = act(hand) is None and refusal(hand, Settings())
     assert refused_anyway or "no_such_setting" in sentence, f"the refusal does not name the setting: {sentence}"
 
 
@@ -269,7 +273,7 @@ def check_columns_are_left_alone(hand: Hand) -> None:
 
 def check_settings_reach_the_plan(hand: Hand) -> None:
     """See that a training lever changes the plan by its settings, and is undone by none."""
-    plan, changed = hand.situation.plan, pull(hand, Settings(rate=0.2))
+    plan, changed = hand.situation.plan, pull(hand, hand.settings or Settings(rate=0.2))
     assert isinstance(changed, Plan), f"it made a {type(changed).__name__} of a plan"
     assert changed != plan, "settings change nothing in the plan"
 
@@ -313,7 +317,7 @@ def check_the_order_of_rows_does_not_matter(hand: Hand) -> None:
         return
     evidence = hand.evidence
     order = np.random.default_rng(0).permutation(len(evidence.target))
-    mixed = pull(hand, Settings(), evidence=_taken(evidence, order))
+    mixed = pull(hand, hand.settings, evidence=_taken(evidence, order))
     numbers, others = (np.array(_numbers(r), dtype=np.float64) for r in (rule, mixed))
     close = numbers.shape == others.shape and np.allclose(numbers, others, atol=CLOSE)
     assert close, "rows in another order give another rule"

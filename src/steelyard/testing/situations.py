@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelyard.bundle import answer_of
+from steelyard.bundle.running import GraphModel
 from steelyard.contracts import (
     Answer,
     Artefact,
     Column,
+    Columns,
     Context,
     Ending,
     Evidence,
@@ -29,13 +31,14 @@ from steelyard.contracts import (
     Split,
     Task,
     Trial,
+    Weight,
     Work,
 )
 from steelyard.errors import need
-from steelyard.recipe import Plan, Recipe, Settings, Train
+from steelyard.recipe import Combine, Plan, Recipe, Settings, Train, trainings
 from steelyard.units import Estimate, How, Seconds
 
-ROWS = 400
+ROWS = 450
 INPUTS = 64
 _AIMS = {Problem.BINARY: "f1", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "rmse"}
 _CLASSES = {Problem.BINARY: ("no", "yes"), Problem.MULTICLASS: ("a", "b", "c"), Problem.REGRESSION: ()}
@@ -51,7 +54,7 @@ _SPACE = Space(
 class Pretender:
     """A learner as far as levers look at one: it has a space and a prior, and is never trained."""
 
-    honours = frozenset({"settings", "rounds"})
+    honours = frozenset({"settings", "rounds", "features"})
     about = "Stands in for a learner where none is trained."
     weighty = True
 
@@ -98,15 +101,22 @@ class Situation:
         """What a lever is told beside the rows."""
         return Work(task=self.context.task, schema=self.context.schema, seed=7)
 
+    def teacher(self, columns: Columns) -> Answer:
+        """Answer rows as the artefact does: what a student is to learn from."""
+        return GraphModel(self.artefact, self.context.task, self.context.schema, threads=1).answer(columns)
+
     def first(self, members: int) -> Evidence:
         """Return the evidence of the first few members."""
         return Evidence(self.evidence.answers[:members], self.evidence.target, self.evidence.weights)
 
 
 def situations() -> Iterator[Situation]:
-    """Yield one situation for each problem."""
+    """Yield one situation for each problem, and those in which an ensemble, a slow model, or probabilities count."""
     for problem in Problem:
         yield situation(problem)
+    yield led_by_an_ensemble(Problem.MULTICLASS)
+    yield led_by_a_slow_model()
+    yield of_probabilities()
 
 
 def situation(problem: Problem, *, seed: int = 0) -> Situation:
@@ -128,8 +138,60 @@ def situation(problem: Problem, *, seed: int = 0) -> Situation:
     )
 
 
+def led_by_an_ensemble(problem: Problem) -> Situation:
+    """Return a situation whose learners bear the names of built-in ones, and whose best trial joins two of them."""
+    one = situation(problem)
+    task = one.context.task
+    members = tuple(Train(learner=name) for name in ("lightgbm", "linear"))
+    aims = (0.80, 0.79, 0.82) if task.problem is not Problem.REGRESSION else (3.0, 3.1, 2.8)
+    recipes: tuple[Recipe, ...] = (*members, Combine(lever="ensemble", parents=members))
+    trials = tuple(trial(i, r, task, aim) for i, (r, aim) in enumerate(zip(recipes, aims, strict=True), 1))
+    return replace(one, name=f"{one.name}, an ensemble leads", context=_context(task, one.context.schema, trials))
+
+
+def led_by_a_slow_model() -> Situation:
+    """Return a situation whose best trial takes ten times as long to answer as the others, with a tolerance."""
+    one = situation(Problem.BINARY)
+    task = replace(one.context.task, aim="accuracy")
+    aims = {1: (0.80, 1.0), 2: (0.84, 10.0), 3: (0.79, 1.0)}
+    trials = tuple(
+        replace(trial(t.number, t.recipe, task, aims[t.number][0]), weight=_weight(aims[t.number][1]))
+        for t in one.context.trials
+        if t.number in aims
+    )
+    context = replace(_context(task, one.context.schema, trials), tolerance=0.05)
+    return replace(one, name="a slow model leads", context=context)
+
+
+def of_probabilities() -> Situation:
+    """Return a situation in which the aim speaks of probabilities."""
+    one = situation(Problem.BINARY)
+    task = replace(one.context.task, aim="log_loss")
+    trials = tuple(
+        trial(t.number, t.recipe, task, aim) for t, aim in zip(one.context.trials, (0.5, 0.4, 0.6), strict=False)
+    )
+    return replace(one, name="probabilities count", context=_context(task, one.context.schema, trials))
+
+
+def _weight(ms: float) -> Weight:
+    """Return what a bundle weighs that takes so long to answer a row."""
+    time = Estimate.exact(ms, unit="ms")
+    return Weight(
+        p50=time,
+        p95=time,
+        p99=time,
+        throughput=Estimate.exact(1000 / ms, unit="rows/s"),
+        batch=1,
+        size_bytes=int(10_000 * ms),
+        memory_bytes=Estimate.exact(1e6 * ms, unit="bytes"),
+        threads=1,
+        calls=200,
+    )
+
+
 def _context(task: Task, schema: Schema, trials: tuple[Trial, ...]) -> Context:
-    pretenders: dict[str, Learner] = {name: Pretender(name) for name in ("first", "second")}
+    names = sorted({leaf.learner for t in trials for leaf in trainings(t.recipe)})
+    pretenders: dict[str, Learner] = {name: Pretender(name) for name in names}
     return Context(
         task=task,
         schema=schema,
@@ -165,7 +227,7 @@ def _trials(task: Task) -> tuple[Trial, ...]:
 
 
 def trial(number: int, recipe: Recipe, task: Task, aim: float) -> Trial:
-    """Return a measured trial of a recipe."""
+    """Return a measured trial of a recipe, which would miss two of the columns."""
     figure = Estimate(aim, aim * 0.95, aim * 1.05)
     curve = ((1, aim - 0.1), (2, aim))
     return Trial(
@@ -177,6 +239,7 @@ def trial(number: int, recipe: Recipe, task: Task, aim: float) -> Trial:
         curve=curve,
         seconds=Seconds(number),
         cpu_seconds=Seconds(number),
+        importance={"x0": 0.3, "x1": 0.1, "x2": -0.01},
     )
 
 

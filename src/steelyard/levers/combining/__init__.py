@@ -1,1 +1,5 @@
-"""Levers that join finished bundles by a rule fitted on rows none of them trained on: ``ensemble``, ``threshold``."""
+"""Levers that join finished bundles by a rule fitted on rows none of them trained on.
+
+``ensemble`` blends several, ``calibrate`` makes probabilities mean what they say, ``threshold`` decides where decisions
+are worth most, ``cascade`` asks a dear model only where a cheap one is unsure. They nest in any order.
+"""

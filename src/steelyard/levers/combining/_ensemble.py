@@ -1,79 +1,99 @@
-"""Blend the probabilities of several models: greedy selection of members, with replacement."""
+"""Blend the probabilities of several models: greedy selection of members, with an eye on what they cost to serve."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.bundle.rules import answer_of
-from steelyard.contracts import (
-    Context,
-    Evidence,
-    Floats,
-    Move,
-    Prior,
-    Problem,
-    Rule,
-    Setting,
-    Space,
-    Stage,
-    Trial,
-    Work,
-)
+from steelyard.contracts import Answer, Context, Evidence, Move, Prior, Rule, Setting, Space, Stage, Trial, Work
 from steelyard.learners._settings import settings_of
+from steelyard.levers.combining._greedy import greedy
+from steelyard.levers.combining._shared import ends_with, is_constant, tolerance_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import aim_of, ranked, trained
 from steelyard.levers.refusal import LeverRefused
-from steelyard.recipe import Combine, Plan, Recipe, Settings, Train
+from steelyard.recipe import Combine, Plan, Recipe, Settings, Train, parents
 from steelyard.tasks import metric
+from steelyard.units import Estimate
 
-MOST = 5
-"""Members of the largest blend; each is another graph to run for every row."""
+MOST = 6
+"""Trainings that a blend is chosen from at most; each that is taken is another graph to run for every row."""
 OF_ONE_LEARNER = 2
-PATIENCE = 8
-"""Additions without a better blend after which no more are tried."""
-LEAST = 1e-12
-"""A probability is not counted as less, so that one sure mistake is not infinitely bad."""
+THRIFT = (1.0, 4.0)
+"""What serving every candidate would have to bring, in tolerances, for the blends that are proposed as cheaper."""
+SLOWER = 1.5
+"""How many times slower than its best member a blend is at least, before a thriftier one is worth trying."""
 
 
 class Ensemble:
     """Adds, again and again, the member that makes the blend best; a member counts as often as it was added.
 
     The blend's aim decides, through the decisions that its mean scores lead to; where two members bring the
-    same, the proper score (log loss, squared error) does, since an aim like accuracy moves in steps. A member
-    that is never added has weight 0 in the rule: it may be left out of the bundle without changing any answer.
+    same, the proper score (log loss, squared error) does. A member that is never added has weight 0 in the rule and
+    is left out of the bundle.
+
+    With ``thrift``, a member has to bring something for being served: its part of ``thrift``, by its part of what
+    all candidates cost in latency and bytes. So one library gives blends along the trade-off of quality against cost
+    (a fixed weight on cost in the greedy choice: Maier and Purucker, section on static weighting).
     """
 
     name = "ensemble"
     stage = Stage.COMBINING
     paper = (
         "Caruana, Niculescu-Mizil, Crew, Ksikes: Ensemble Selection from Libraries of Models. ICML 2004, "
-        "doi:10.1145/1015330.1015432"
+        "doi:10.1145/1015330.1015432; Maier, Purucker: HAPEns: Hardware-Aware Post-Hoc Ensembling for Tabular Data. "
+        "2026, arXiv 2603.10582"
     )
     about = "Blends the best trainings, weighted by greedy selection on validation rows."
     fits_on = "validation"
     needs_rows = 50
     space = Space(
-        {"picks": Setting(default=25, low=1, high=200, about="How often a member is added; the best prefix is kept.")}
+        {
+            "picks": Setting(
+                default=25, low=1, high=200, about="How often a member is added; the best prefix is kept."
+            ),
+            "thrift": Setting(
+                default=0.0, low=0.0, about="What serving all candidates would have to add, in units of the aim."
+            ),
+        }
     )
+    """And ``costs``: each candidate's part of the cost of serving all, as text, such as ``"0.1 0.9"``."""
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose blends of the best 2, 3, ... 5 trainings, from the best one alone."""
-        order = _library(context)
-        if not order or order[0].number != trial.number:
+        """Propose a blend of the best group once a new training is in it, and thriftier ones of the best blend."""
+        if _of_the_best(self.name, trial, context):
+            yield from self._thriftier(trial, context)
+        library = _library(context)
+        if len(library) < 2 or library[0].number != trial.number:
             return
-        seen = {t.recipe for t in context.trials}
-        done = sum(t.lever == self.name for t in context.trials)
-        bring = gain(0.02 / (1 + done), 0.0, 0.06, "blends gain where their members err on different rows")
-        for size in range(2, len(order) + 1):
-            recipe = Combine(lever=self.name, parents=_parents(order[:size]))
-            if recipe not in seen:
-                why = f"the {size} best trainings together"
-                yield Move(recipe=recipe, lever=self.name, prior=Prior(FITTING_A_RULE, bring), why=why)
+        known = [set(parents(t.recipe)) for t in context.trials if ends_with(t.recipe, self.name)]
+        recipe = Combine(lever=self.name, parents=_parents(library))
+        if not any(set(recipe.parents) <= one for one in known):
+            why = f"the {len(library)} best trainings together, {_different(library)} learners among them"
+            yield self._move(recipe, _gain(0.02 / (1 + len(known))), why)
+
+    def _thriftier(self, trial: Trial, context: Context) -> Iterator[Move]:
+        """Propose the same blend with a price on its members, where it is slower than its best one and better."""
+        by_recipe = {t.recipe: t for t in context.trials}
+        members = [by_recipe[recipe] for recipe in parents(trial.recipe) if recipe in by_recipe]
+        best, whole = ranked(members, context.task)[:1], tolerance_of(context, trial)
+        if len(members) < len(parents(trial.recipe)) or not best or whole <= 0:
+            return
+        costs = _costs(members)
+        if costs is None or not _slower(trial, best[0]) or aim_of(trial, context.task) <= aim_of(best[0], context.task):
+            return
+        for times in THRIFT:
+            settings = Settings(thrift=times * whole, costs=costs)
+            recipe = Combine(lever=self.name, parents=parents(trial.recipe), settings=settings)
+            if recipe not in by_recipe:
+                why = f"trial {trial.number} without members that add less than their part of {times:g} tolerances"
+                yield self._move(recipe, _gain(0.0), why)
+
+    def _move(self, recipe: Combine, bring: Estimate, why: str) -> Move:
+        return Move(recipe=recipe, lever=self.name, prior=Prior(FITTING_A_RULE, bring), why=why)
 
     def fit(self, evidence: Evidence, settings: Settings, work: Work) -> Rule:
         """Return ``{"rule": "blend", "weights": [...]}``: one weight a member, 0 or more, summing to 1.
@@ -81,37 +101,100 @@ class Ensemble:
         Raises
         ------
         LeverRefused
-            If there are fewer rows than ``needs_rows``, or a setting is out of its range.
+            If there are fewer rows than ``needs_rows``, or the costs are not one a member.
+        SettingsRefused
+            If a setting is unknown or out of its range.
         """
-        picks = int(settings_of(self.name, self.space, Plan(settings=settings)).number("picks", 1))
+        costs, rest = settings.get("costs"), Settings({k: v for k, v in settings.items() if k != "costs"})
+        given, members = settings_of(self.name, self.space, Plan(settings=rest)), len(evidence.answers)
         rows = len(evidence.target)
         if rows < self.needs_rows:
             raise LeverRefused(
                 f"ensemble needs {self.needs_rows} validation rows to weigh its members, there are {rows}; "
                 "give more rows, or leave it out with `levers: {without: [ensemble]}`"
             )
-        counts = _greedy(_Jury(evidence, work), len(evidence.answers), picks)
-        return {"rule": "blend", "weights": [counts[i] / counts.total() for i in range(len(evidence.answers))]}
+        thrift, parts = given.number("thrift", 0.0), _read_costs(costs, members)
+        dues = [thrift * part / sum(parts) for part in parts]
+        return {"rule": "blend", "weights": greedy(work.task, _ordered(evidence), int(given.number("picks", 1)), dues)}
+
+
+def _gain(value: float) -> Estimate:
+    return gain(value, 0.0, 0.06, "blends gain where their members err on different rows")
+
+
+def _ordered(evidence: Evidence) -> Evidence:
+    """Return the rows in the order of their figures: sums in floating point, and with them near ties, follow it."""
+    columns = [column for answer in evidence.answers for column in answer.scores.T]
+    more = [] if evidence.weights is None else [evidence.weights]
+    order = np.lexsort([*columns, *more, evidence.target])
+    answers = tuple(Answer(a.scores[order], a.decided[order]) for a in evidence.answers)
+    return Evidence(answers, evidence.target[order], None if evidence.weights is None else evidence.weights[order])
+
+
+def _read_costs(costs: object, members: int) -> list[float]:
+    """Return what each member costs; the same for all where nothing is said."""
+    if costs is None:
+        return [1.0] * members
+    try:
+        parts = [float(part) for part in str(costs).split()]
+    except ValueError:
+        parts = []
+    if len(parts) != members or not all(math.isfinite(part) and part >= 0 for part in parts) or not sum(parts) > 0:
+        raise LeverRefused(
+            f"ensemble: costs must be {members} numbers of 0 or more, one a member, such as "
+            f"'{' '.join(['0.5'] * members)}'; got {costs!r}"
+        )
+    return parts
+
+
+def _costs(members: Sequence[Trial]) -> str | None:
+    """Return each member's part of the cost of serving all, half by latency and half by bytes; ``None``: not weighed.
+
+    Bytes on disk stand for memory, which is measured in a process of its own only for the bundle that ships.
+    """
+    weights = [t.weight for t in members if t.weight is not None]
+    if len(weights) < len(members):
+        return None
+    latency, size = sum(w.p50.value for w in weights), sum(w.size_bytes for w in weights)
+    return " ".join(f"{w.p50.value / latency / 2 + w.size_bytes / size / 2:.3f}" for w in weights)
+
+
+def _slower(blend: Trial, best: Trial) -> bool:
+    if blend.weight is None or best.weight is None:
+        return False
+    return blend.weight.p50.value > SLOWER * best.weight.p50.value
+
+
+def _of_the_best(name: str, trial: Trial, context: Context) -> bool:
+    """Tell whether a trial is the best blend that no price was put on."""
+    blends = [t for t in context.trials if ends_with(t.recipe, name) and isinstance(t.recipe, Combine)]
+    plain = [t for t in blends if not t.recipe.settings]  # type: ignore[union-attr]
+    return [t.number for t in ranked(plain, context.task)[:1]] == [trial.number]
 
 
 def _library(context: Context) -> tuple[Trial, ...]:
-    """Return the trainings worth blending, best first: few of one learner, none clearly worse than the best.
+    """Return the trainings worth blending: the best of each learner first, then the second best of each.
 
-    Clearly worse is one whose interval lies wholly below the interval of the best.
+    None is clearly worse than the best, which is one whose interval lies wholly below the interval of the best; and
+    the constant model, which would only draw probabilities to their mean, is not among them.
     """
-    order = ranked(trained(context.trials), context.task)
-    picked: list[Trial] = []
+    order = [t for t in ranked(trained(context.trials), context.task) if not is_constant(t.recipe)]
+    rounds: list[list[Trial]] = [[] for _ in range(OF_ONE_LEARNER)]
     recipes: set[Recipe] = set()
     per_learner: Counter[str] = Counter()
     for one in order:
         assert isinstance(one.recipe, Train)
-        if len(picked) == MOST or _ends(one, context)[1] < _ends(order[0], context)[0]:
+        if _ends(one, context)[1] < _ends(order[0], context)[0]:
             break
         if one.recipe not in recipes and per_learner[one.recipe.learner] < OF_ONE_LEARNER:
-            picked.append(one)
+            rounds[per_learner[one.recipe.learner]].append(one)
             recipes.add(one.recipe)
             per_learner[one.recipe.learner] += 1
-    return tuple(picked)
+    return tuple(trial for turn in rounds for trial in turn)[:MOST]
+
+
+def _different(library: Sequence[Trial]) -> int:
+    return len({t.recipe.learner for t in library if isinstance(t.recipe, Train)})
 
 
 def _ends(trial: Trial, context: Context) -> tuple[float, float]:
@@ -126,44 +209,3 @@ def _ends(trial: Trial, context: Context) -> tuple[float, float]:
 def _parents(trials: Sequence[Trial]) -> tuple[Recipe, ...]:
     """Return the recipes in the order in which they were tried: the same set is the same recipe."""
     return tuple(t.recipe for t in sorted(trials, key=lambda t: t.number))
-
-
-@dataclass(frozen=True)
-class _Jury:
-    """Says how good blended scores are on the evidence."""
-
-    evidence: Evidence
-    work: Work
-
-    def verdict(self, scores: Floats) -> tuple[float, float]:
-        """Return the aim and the proper score, both higher better; an undefined aim is minus infinity."""
-        task, target, weights = self.work.task, self.evidence.target, self.evidence.weights
-        aim = metric(task.aim)
-        value = aim.higher_is_better(aim.measure(task, target, answer_of(task, scores), weights))
-        return (value if math.isfinite(value) else -math.inf), self._proper(scores)
-
-    def _proper(self, scores: Floats) -> float:
-        target, weights = self.evidence.target, self.evidence.weights
-        if self.work.task.problem is Problem.REGRESSION:
-            return -float(np.average((scores[:, 0] - target) ** 2, weights=weights))
-        told = scores[np.arange(len(target)), target.astype(np.int64)]
-        return float(np.average(np.log(np.clip(told, LEAST, None)), weights=weights))
-
-
-def _greedy(jury: _Jury, members: int, picks: int) -> Counter[int]:
-    """Return how often each member was added in the best prefix of ``picks`` additions."""
-    answers = [answer.scores for answer in jury.evidence.answers]
-    total = np.zeros_like(answers[0])
-    added: list[int] = []
-    best: tuple[tuple[float, float], int] | None = None
-    for step in range(1, picks + 1):
-        verdicts = [jury.verdict((total + scores) / step) for scores in answers]
-        member = max(range(members), key=lambda i: (verdicts[i], -i))
-        total = total + answers[member]
-        added.append(member)
-        if best is None or verdicts[member] > best[0]:
-            best = (verdicts[member], step)
-        if step - best[1] == PATIENCE:
-            break
-    assert best is not None
-    return Counter(added[: best[1]])

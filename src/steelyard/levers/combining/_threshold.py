@@ -10,6 +10,7 @@ import numpy as np
 
 from steelyard.contracts import Context, Evidence, Floats, Move, Prior, Problem, Rule, Space, Stage, Task, Trial, Work
 from steelyard.learners._settings import settings_of
+from steelyard.levers.combining._shared import ends_with, is_constant
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import ranked
 from steelyard.levers.refusal import LeverRefused
@@ -78,13 +79,17 @@ class Threshold:
     space = Space()
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose a threshold on any model that has none, for binary tasks whose aim depends on decisions."""
+        """Propose a threshold on any model that has none, for binary tasks whose aim depends on decisions.
+
+        Not on the constant model, whose every row has the same score, and not on one that was calibrated last: that
+        keeps the order of the rows, so that every cut there is a cut on its parent.
+        """
         if not trial.ending.usable or not _applies(context.task) or context.calibration_rows < self.needs_rows:
             return
         recipe = Combine(lever=self.name, parents=(trial.recipe,))
-        if _decides(trial.recipe) or recipe in {t.recipe for t in context.trials}:
+        if not _open(trial.recipe) or recipe in {t.recipe for t in context.trials}:
             return
-        order = [t.number for t in ranked(context.trials, context.task) if not _decides(t.recipe)]
+        order = [t.number for t in ranked(context.trials, context.task) if _open(t.recipe)]
         rank = 1 + (order.index(trial.number) if trial.number in order else len(order))
         bring = gain(0.05 / rank, 0.0, 0.3, "large where wrong decisions differ in price, nothing where 0.5 is right")
         why = "decides where decisions are worth most instead of at the more probable class"
@@ -128,8 +133,9 @@ def _applies(task: Task) -> bool:
     return task.problem is Problem.BINARY and (task.value is not None or task.aim in AIMS)
 
 
-def _decides(recipe: Recipe) -> bool:
-    return isinstance(recipe, Combine) and recipe.lever == Threshold.name
+def _open(recipe: Recipe) -> bool:
+    """Tell whether a threshold could change what a model decides to the better."""
+    return not is_constant(recipe) and not ends_with(recipe, Threshold.name, "calibrate")
 
 
 def _best_cut(evidence: Evidence, hits: np.ndarray, weights: Floats, task: Task, positive: int) -> float:

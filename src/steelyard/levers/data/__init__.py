@@ -1,1 +1,1 @@
-"""Levers that change the rows and labels that train: ``subsample``. Validation rows are never touched."""
+"""Levers that change the rows and labels that train: ``subsample``, ``clean``. Validation rows are never touched."""

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from steelyard.contracts import Context, Ending, Move, Prior, Setting, Space, Stage, Task, Trial
 from steelyard.levers.priors import gain, training_seconds
 from steelyard.levers.ranking import aim_of, ranked, trained
+from steelyard.levers.training.parts import folds_of
 from steelyard.recipe import Plan, Scalar, Settings, Train
 
 RANDOM_FIRST = 5
@@ -31,7 +32,7 @@ DIGITS = 4
 
 
 class Tune:
-    """Proposes one point of the space of a learner's settings, from that learner's best training.
+    """Proposes one point of the space of a learner's settings, from that learner's best training that is no bag.
 
     The study is built from the run's trials at every call and keeps nothing between calls: the same trials give
     the same proposal, after a resume too, and each finished trial of the learner leads to another one.
@@ -48,9 +49,9 @@ class Tune:
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
         """Propose the next point, if this trial is the best training of its learner."""
         recipe = trial.recipe
-        if not isinstance(recipe, Train) or not trial.ending.usable:
+        if not isinstance(recipe, Train) or not trial.ending.usable or folds_of(recipe.plan) > 1:
             return
-        mine = trained(context.trials, recipe.learner)
+        mine = [t for t in trained(context.trials, recipe.learner) if folds_of(_plan(t)) == 1]
         if [t.number for t in ranked(mine, context.task)[:1]] != [trial.number]:
             return
         space = context.space(recipe.learner)
@@ -68,6 +69,11 @@ class Tune:
     def apply(self, plan: Plan, settings: Settings) -> Plan:
         """Return the plan with some of the learner's settings changed."""
         return replace(plan, settings=plan.settings.with_(**settings))
+
+
+def _plan(trial: Trial) -> Plan:
+    assert isinstance(trial.recipe, Train), "only trainings are asked for their plan"
+    return trial.recipe.plan
 
 
 def _next(recipe: Train, points: Mapping[str, BaseDistribution], space: Space, context: Context) -> Train | None:
