@@ -21,6 +21,8 @@ LEARNERS = {
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
+LONG = {"catboost", "mlp"}
+"""Learners that are checked on numbers and on two classes; the rest of them where there is more time."""
 LEVERS = {
     "bag",
     "calibrate",
@@ -65,6 +67,8 @@ def cases():
         marks = [pytest.mark.deep] if name == "cnn" else []
         for kind in COLUMNS:
             for problem in Problem:
+                if name in LONG and kind != "numbers" and problem is not Problem.BINARY:
+                    marks = [*marks, pytest.mark.slow]
                 yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
 
 

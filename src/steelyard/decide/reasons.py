@@ -91,7 +91,7 @@ def _runners_up(outcome: Outcome) -> list[str]:
         sentences.append(f"{names} {verb} equal to it on these rows, but not cheaper to serve.")
     rest = [c for c in outcome.feasible if c is not best and c not in equal]
     if rest:
-        sentences.append(_second(lineup, best, lineup.best(rest)))
+        sentences.append(_second(lineup, best, lineup.top(rest)))
     return sentences
 
 

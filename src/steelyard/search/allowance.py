@@ -27,7 +27,7 @@ RECENT = 5
 """Trials that say how far what was foreseen is off: the search corrects itself by the earlier ones."""
 MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
-SHORTENED = 0.2
+SHORTENED = 0.5
 """Share of its usual time with which a training that can end early is still worth starting."""
 SLACK = 1.5
 """A refit may take this many times what the trials suggest."""

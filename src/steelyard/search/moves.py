@@ -211,10 +211,11 @@ def _words(seconds: float) -> str:
 
     Examples
     --------
-    >>> _words(720), _words(8.4)
-    ('12 minutes', '8 seconds')
+    >>> _words(720), _words(8.4), _words(1.2)
+    ('12 minutes', '8 seconds', '1 second')
     """
-    return f"{seconds / 60:.0f} minutes" if seconds >= 100 else f"{seconds:.0f} seconds"
+    number, noun = (round(seconds / 60), "minute") if seconds >= 100 else (round(seconds), "second")
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _order(ranked: Ranked) -> tuple[float, str]:
