@@ -102,7 +102,7 @@ def test_a_worker_that_cannot_even_load_does_not_keep_a_run_waiting(tmp_path, jo
     made = LocalPool(1, log=tmp_path / "log", threads=1, memory_bytes=MEMORY, modules=("quits_when_imported",))
     try:
         for number in range(2):
-            finished = done(made, job("constant", number))
+            finished = done(made, job("registered nowhere", number))
             assert finished.cause == "lost"
             assert "exit code 3" in finished.problem
     finally:
