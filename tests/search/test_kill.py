@@ -59,6 +59,7 @@ def spec(tmp_path, frame):
     (tmp_path / "data.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "spec.yaml").write_text(
         "name: killed\ndata: data.csv\ntarget: bought\nbudget: {trials: 9}\nworkers: 1\nthreads: 1\nseed: 3\n"
+        "learners: {only: [constant, linear, lightgbm]}\n"  # quick ones: the run is made again after every kill
     )
     return tmp_path / "spec.yaml"
 
