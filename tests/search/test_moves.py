@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from steelyard.contracts import (
     Trial,
 )
 from steelyard.recipe import Plan, Settings, Shrink, Train, describe
+from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
 from steelyard.search.spending import OverHorizon
 from steelyard.units import Estimate, How, Seconds
@@ -266,3 +268,24 @@ def test_a_lucky_figure_is_expected_lower_and_a_sure_one_stays(search):
 
     assert expected(0.05) < 0.825
     assert expected(0.0005) == pytest.approx(0.83, abs=0.002)
+
+
+def test_what_is_lighter_to_serve_is_not_stopped_by_what_heavier_trainings_reached():
+    heavy = [
+        Trial(
+            number=n,
+            recipe=Train(learner="lightgbm", plan=Plan(settings=Settings(num_leaves=100 + n))),
+            lever="tune",
+            ending=Ending.MEASURED,
+            validation={"roc_auc": figure(0.9)},
+            curve=((10, 0.8), (20, 0.9)),
+        )
+        for n in range(6)
+    ]
+
+    def of(leaves):
+        recipe = Train(learner="lightgbm", plan=Plan(settings=Settings(num_leaves=leaves)))
+        return Loop._hurdles(SimpleNamespace(_trials=lambda: tuple(heavy)), recipe)
+
+    assert of(8) == {}
+    assert of(200)

@@ -104,6 +104,10 @@ class CatBoostLearner:
         of_categories = OF_CATEGORIES if schema.of(Kind.CATEGORY) else {}
         return Space(SETTINGS | of_categories | weight_settings(task) | text_settings(schema, most=20_000))
 
+    def burden(self, settings: Settings) -> float:
+        """Return how much a round costs to serve, in leaves of its trees."""
+        return 2 ** settings.number("depth", 6)
+
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return the time of so many rounds as early stopping finds, as measured, and a guess at the gain."""
         sums, text, categories = sums_of(task), len(schema.of(Kind.TEXT)), len(schema.of(Kind.CATEGORY))

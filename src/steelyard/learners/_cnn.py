@@ -95,6 +95,10 @@ class Cnn:
         del task, schema
         return Space(SETTINGS)
 
+    def burden(self, settings: Settings) -> float:
+        """Return how much it costs to serve: squared channels, block by block; more rounds make it no larger."""
+        return settings.number("width", 16) ** 2 * settings.number("blocks", 1)
+
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Say what training should cost: a fraction of a millisecond an image and epoch."""
         del task, schema

@@ -82,6 +82,10 @@ class LightGBM:
         """Return the size of trees, the pace, and what each round sees."""
         return Space(SETTINGS | weight_settings(task) | text_settings(schema, most=20_000))
 
+    def burden(self, settings: Settings) -> float:
+        """Return how much a round costs to serve, in leaves of its trees."""
+        return settings.number("num_leaves", 31)
+
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from the size of the table and 300 rounds."""
         sums, text = sums_of(task), len(schema.of(Kind.TEXT))

@@ -103,6 +103,10 @@ class Mlp:
         sorts = {} if task.problem is Problem.REGRESSION else {"class_weight": CLASS_WEIGHT}
         return Space({**SETTINGS, **sorts, **text_settings(schema, most=20_000)})
 
+    def burden(self, settings: Settings) -> float:
+        """Return how much it costs to serve: weights of its hidden layers; more rounds make it no larger."""
+        return settings.number("width", 128) ** 2 * settings.number("depth", 2)
+
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from the steps of a usual training and the inputs that they read."""
         words_only = len(schema.of(Kind.TEXT)) == len(schema.features)

@@ -2,8 +2,8 @@
 
 A piece is 0 below its interval, 1 above it, and a straight line inside, so weights on the pieces of one column make
 any line with corners at the knots, and a weight is the rise over its interval: a penalty on squared weights is one on
-differences, as in Eilers and Marx, "Flexible smoothing with B-splines and penalties" (1996). Cubic pieces were not
-better on tables, and these cost four nodes and lose no digits in float32.
+differences, as in Eilers and Marx, "Flexible smoothing with B-splines and penalties" (1996). Straight pieces rather
+than cubic ones because they cost four nodes and lose no digits in float32.
 """
 
 from __future__ import annotations

@@ -115,13 +115,13 @@ class Search:
         money = self.terms.worth.money(ranked.gain)
         if money is None:
             return ranked.improvement >= LEAST
-        return money.value > self.terms.worth.price(ranked.seconds + OVERHEAD)
+        return money.value > self.terms.worth.price(ranked.seconds + OVERHEAD).value
 
     def outlook(self, ranked: Ranked) -> str:
         """Return what a move should return for what price, as a sentence."""
         time = _words(ranked.seconds + OVERHEAD)
         price = self.terms.worth.price(ranked.seconds + OVERHEAD)
-        cost = f"{price:.2g} {self.terms.worth.currency}"
+        cost = f"{price.value:.2g} {price.unit}"
         what, money = describe(ranked.move.recipe), self.terms.worth.money(ranked.gain)
         if money is not None:
             gain = f"return {money.value:,.2g} {self.terms.worth.currency} ({money.low:,.2g} to {money.high:,.2g})"

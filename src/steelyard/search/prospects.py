@@ -115,7 +115,7 @@ class Prospects:
         for start, look in zip(starts, looks, strict=True):
             error = 0.0 if look is None else self.beliefs.error(look)
             money = worth.money(Gain(0.0, 0.0, 0.0, -math.expm1(error - WORST)))
-            alone.append(math.nan if look is None or money is None else money.value - worth.price(start.seconds))
+            alone.append(math.nan if look is None or money is None else money.value - worth.price(start.seconds).value)
         if any(math.isnan(x) for x in alone):
             return min(starts, key=lambda s: (s.seconds, digest(s.move.recipe)))
         return starts[alone.index(max(alone))]

@@ -54,14 +54,17 @@ class Worth(Protocol):
         """Return what a gain brings, in money over the horizon; ``None`` where nobody said what quality is worth."""
         ...
 
-    def price(self, seconds: float) -> float:
-        """Return what so many seconds of the search cost, in money."""
+    def price(self, seconds: float) -> Estimate:
+        """Return what so many seconds of the search cost."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """No values were stated: gains have no money, and seconds cost what they cost."""
+    """No values were stated: gains have no money, and seconds cost what they cost.
+
+    ``per_second`` is money for a second of all the cores that the run holds.
+    """
 
     per_second: float = 0.0
     currency: str = "USD"
@@ -71,9 +74,9 @@ class Free:
         del gain
         return None
 
-    def price(self, seconds: float) -> float:
+    def price(self, seconds: float) -> Estimate:
         """Return the price of the cores for so long."""
-        return seconds * self.per_second
+        return Estimate.exact(seconds * self.per_second, how=How.ESTIMATED, unit=self.currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,9 @@ def check_a_job_comes_back_with_what_it_left(shift: Shift) -> None:
     kept = shift.store.outcome(job.recipe)
     assert kept is not None, "the store does not hold what the trial left"
     assert kept.validation == outcome.validation, "the store holds other figures than the trial told"
-    _nothing_half_written(shift)
+    aside = [folder.name for folder in shift.store.bundles.glob(f".{shift.store.place(job.recipe).name}.*")]
+    assert not aside, f"the trial came back and left {aside} half-written"
+    _what_counts_is_whole(shift)
 
 
 def check_waiting_for_nothing_ends_in_time(shift: Shift) -> None:
@@ -190,7 +192,7 @@ def check_closing_ends_everything(shift: Shift) -> None:
     shift.executor.close()
     assert gone(processes), "a process outlives its executor"
     assert not shift.executor.busy, "it is busy although it is closed"
-    _nothing_half_written(shift, killed=shift.executor.isolates)
+    _what_counts_is_whole(shift)
 
 
 # ------------------------------------------------------------------------------------------------ helpers
@@ -200,10 +202,8 @@ def _renumbered(shift: Shift, job: Job) -> Job:
     return replace(job, number=shift.job().number)
 
 
-def _nothing_half_written(shift: Shift, *, killed: bool = False) -> None:
-    """See that every folder that counts is whole; only a job that was killed may leave one aside."""
+def _what_counts_is_whole(shift: Shift) -> None:
+    """See that every folder that counts is whole; what a job that was killed left aside does not count."""
     for folder in shift.store.bundles.iterdir():
-        if folder.name.startswith("."):
-            assert killed, f"{folder.name} was left half-written"
-        else:
+        if not folder.name.startswith("."):
             assert (folder / "outcome.json").exists(), f"{folder.name} counts, and is not whole"
