@@ -85,9 +85,9 @@ class Results:
         return cell
 
     def best(self, name: str, budget: int) -> float:
-        """Return the largest gain of any tool on a set within a budget: what a normalised score of 1 is."""
+        """Return the largest gain of any tool on a set within a budget, a normalised score of 1; 0 where none ended."""
         cells = [cell for tool in TOOLS if (cell := self.cell(tool, name, budget)) is not None]
-        return max(cell.over(cell.rows)[0] for cell in cells)
+        return max((cell.over(cell.rows)[0] for cell in cells), default=0.0)
 
     def lacking(self, tools: Iterable[str], budgets: Iterable[int]) -> str:
         """Say how many of the planned runs of some tools within some budgets have no row yet; nothing where all do."""

@@ -85,9 +85,10 @@ def threads(cores: int) -> dict[str, str]:
 
 
 def _without_settings() -> dict[str, str]:
-    """Return the environment without what would reach into a tool: the caller's Python paths and this harness's."""
-    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MINUTES", "ONLY", "SETS", "FRESH", "BUDGETS", "SEEDS", "KEEP"}
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    """Return the environment without what would reach into a tool: the caller's Python and this harness's settings."""
+    python = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
+    ours = {"MINUTES", "ONLY", "SETS", "FRESH", "BUDGETS", "SEEDS", "KEEP"}
+    return {name: value for name, value in os.environ.items() if name not in python | ours}
 
 
 def _pinned(cores: int) -> list[str]:

@@ -438,7 +438,11 @@ class Lever(Protocol):
 
 @runtime_checkable
 class DataLever(Lever, Protocol):
-    """Changes training rows and labels only; never validation rows, never columns."""
+    """Changes training rows and labels only; never validation rows, never columns.
+
+    One with ``alters = True`` mends the data rather than choosing from them: what it made is taken only where a paired
+    test finds it better than the same training without it.
+    """
 
     def apply(self, split: Split, settings: Settings, work: Work, meter: Meter) -> Split:
         """Return the rows to train on."""

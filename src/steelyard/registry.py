@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -37,6 +38,7 @@ class Registry(Generic[T]):
         self.kind, self.group, self._check = kind, group, check
         self._made: dict[str, T] = {}
 
+    @functools.cached_property
     def _points(self) -> dict[str, EntryPoint]:
         points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
@@ -51,7 +53,7 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """Return every known name, sorted, without loading anything."""
-        return tuple(sorted(self._points() | self._made))
+        return tuple(sorted(self._points | self._made))
 
     def get(self, name: str) -> T:
         """Return the thing of that name.
@@ -62,7 +64,7 @@ class Registry(Generic[T]):
             If there is none (the nearest name is suggested), or it breaks its contract.
         """
         if name not in self._made:
-            point = self._points().get(name)
+            point = self._points.get(name)
             if point is None:
                 raise Unregistered(
                     f"no {self.kind} named {name!r}{nearest(name, self.names())}; known: {', '.join(self.names())}"

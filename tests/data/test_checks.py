@@ -175,3 +175,13 @@ def test_every_finding_is_one_sentence_with_a_way_out(spec, table):
     for finding in inspect(wanted).findings:
         assert "\n" not in finding.sentence
         assert ";" in finding.sentence or ", or" in finding.sentence
+
+
+@pytest.mark.parametrize(("trend", "found"), [(0.9, True), (0.0, False)])
+def test_a_trend_in_noise_is_found_by_wide_bins_in_a_column_named_like_a_result(spec, trend, found):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=900)
+    y = np.where(trend * x + rng.normal(size=900) > 0, "yes", "no")
+    suspects = of(inspect(spec({"y": y.tolist(), "other": x[::-1].tolist(), "refund": x.tolist()})).findings, "suspect")
+    assert [f.column for f in suspects] == (["refund"] if found else [])
+    assert all(0.7 < f.numbers["solo_score"] < 0.8 for f in suspects)

@@ -8,7 +8,7 @@ import pytest
 from steelyard.contracts import Problem, Task
 from steelyard.decide import Decision
 from steelyard.errors import NothingMeasured
-from steelyard.recipe import Shrink, Train
+from steelyard.recipe import Shrink, Step, Train
 from steelyard.spec import Quality, Serving, Value
 from steelyard.units import Estimate
 
@@ -248,6 +248,30 @@ def test_a_good_shrunk_model_is_taken(bench, family):
         bench.candidate(2, 0.797, recipe=child, size=300, ms=1.0, cost=0.1),
     ]
     assert bench.decide(candidates).number == 2
+
+
+CLEANED = Train(learner="lightgbm", data=(Step(lever="clean"),))
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(0.03, 2), (0.01, 1)])
+def test_cleaned_data_are_kept_only_where_the_paired_test_likes_them(bench, family, gain, taken):
+    candidates = [
+        bench.candidate(1, 0.80, recipe=family[0]),
+        bench.candidate(2, 0.80 + gain, recipe=CLEANED),
+        bench.candidate(3, 0.79 + gain, recipe=Shrink(lever="quantise", parent=CLEANED), size=300),
+    ]
+    decision = bench.decide(candidates, half=0.02)
+    assert decision.number == taken
+    if taken == 1:
+        assert decision.rejected[2].startswith("It did not prove that clean helps: roc_auc differs by 0.010 (-0.010 to")
+        assert set(decision.rejected) == {2, 3}
+
+
+def test_cleaned_data_without_a_training_to_hold_them_against_are_not_taken_where_there_is_anything_else(bench):
+    alone = bench.candidate(2, 0.9, recipe=CLEANED)
+    decision = bench.decide([bench.candidate(1, 0.8), alone])
+    assert (decision.number, "was not measured" in decision.rejected[2]) == (1, True)
+    assert bench.decide([alone]).number == 2
 
 
 def test_every_candidate_that_was_not_taken_has_a_sentence(bench):

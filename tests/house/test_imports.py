@@ -30,5 +30,13 @@ def test_running_a_bundle_needs_no_training_library():
     assert not modules_after("import steelyard.bundle") & (HEAVY - {"onnxruntime"})
 
 
+def test_describing_every_learner_and_lever_needs_no_training_library():
+    loaded = modules_after(
+        "from steelyard.registry import learners, levers; [k.get(n) for k in (learners(), levers()) for n in k.names()]"
+    )
+    assert not loaded & {"catboost", "lightgbm", "pandas", "scipy", "sklearn", "torch"}
+    assert "steelyard.learners._lightgbm" in loaded
+
+
 def test_the_test_would_see_something_heavy():
     assert "sklearn" in modules_after("import sklearn") & HEAVY

@@ -1,6 +1,7 @@
 """What a million predictions cost, with and without traffic."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -123,3 +124,8 @@ def test_free_compute_serves_and_is_booked_for_nothing(weighing, tmp_path, row, 
     assert (cost.value, cost.low, cost.high) == (0.0, 0.0, 0.0)
     ledger = Ledger.of([compute_entry("all of it", Seconds(7200), prices)], prices.currency)
     assert ledger.total == Money(Decimal(0))
+
+
+def test_a_bundle_whose_rows_take_unlike_times_is_paid_by_their_mean(weighing):
+    cascade = replace(weighing(p50=0.1), mean=Estimate(3.6, 3.4, 3.8, unit="ms"))
+    assert cost_per_million(cascade, Prices.load()).value == pytest.approx(CORE_HOUR)

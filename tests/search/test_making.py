@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from steelyard.contracts import Answer, Ending, Problem, Task
+from steelyard.data import load
 from steelyard.recipe import Combine, Train
 from steelyard.search.cutting import cut_early
 from steelyard.search.execute import execute
-from steelyard.search.joining import fit_rule, in_use
+from steelyard.search.final import weigh_bundle
+from steelyard.search.joining import _groups, fit_rule, in_use
 from steelyard.search.making import Bench, Unfaithful, check_parity
 from steelyard.search.meter import JobMeter
 from steelyard.search.store import Store, outcome_from_json
+from steelyard.spec import Spec
 from steelyard.units import Seconds
 
 BINARY = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "yes"), positive="yes")
@@ -115,3 +118,35 @@ def test_a_rule_is_judged_on_rows_that_it_was_not_fitted_on(kept, job, monkeypat
     rows = len(dataset.partition.validation)
     assert whole.scores.max() < rows, "a row was judged by a rule that was fitted on it"
     assert fitted_on.count(rows) == 2, "only what ships is fitted on every row, at both levels"
+
+
+def test_rows_are_weighed_all_over_the_file(kept, job, monkeypatch):
+    folder, dataset = kept
+    leaf = Train(learner="constant")
+    assert outcome_from_json(execute(job(leaf))).ending is Ending.MEASURED
+    seen = []
+
+    def weigh(bundle, rows, **more):
+        seen.extend(row["a"] for row in rows)
+        raise MemoryError  # what is weighed is known by now
+
+    monkeypatch.setattr("steelyard.search.final.weigh", weigh)
+    monkeypatch.setattr("steelyard.search.final.WEIGHED_ROWS", 5)
+    bundle = f"{Store(folder).place(leaf).name}/{dataset.partition.parts[0].name}"
+    bench = Bench(job=job(leaf, bundle=bundle), store=Store(folder), dataset=dataset, meter=JobMeter(Seconds(60)))
+    with pytest.raises(MemoryError):
+        weigh_bundle(bench)
+    known = dataset.rows.columns["a"][dataset.partition.scored]
+    assert (len(seen), seen[0], seen[-1]) == (5, known[0], known[-1])
+
+
+def test_a_row_and_its_copies_are_in_the_cross_fitting_group_of_their_first_fold(kept, frame, job):
+    folder, _ = kept
+    repeated = load(Spec(data=frame, target="bought", split={"repeats": 2}), None)
+    assert len(np.unique(repeated.rows.rows)) < len(repeated.rows), "no row was copied"
+    bench = Bench(job=job("constant"), store=Store(folder), dataset=repeated, meter=JobMeter(Seconds(60)))
+    rows = repeated.partition.validation
+    groups, source = _groups(bench, rows), repeated.rows.rows
+    first = [part for part in repeated.partition.parts if part.turn == 1]
+    for row, group in zip(rows, groups, strict=True):
+        assert source[row] in source[first[group].score]

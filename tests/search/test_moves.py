@@ -20,7 +20,8 @@ from steelyard.contracts import (
     Task,
     Trial,
 )
-from steelyard.recipe import Plan, Settings, Shrink, Train, describe
+from steelyard.recipe import Plan, Settings, Shrink, Step, Train, describe, trainings
+from steelyard.search.allowance import trained_for
 from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
 from steelyard.search.spending import OverHorizon
@@ -289,3 +290,52 @@ def test_what_is_lighter_to_serve_is_not_stopped_by_what_heavier_trainings_reach
 
     assert of(8) == {}
     assert of(200)
+
+
+@pytest.mark.parametrize(("figure_of_cleaned", "built_on"), [(0.81, False), (0.86, True)])
+def test_nothing_is_built_on_altered_data_that_are_not_better_for_sure(search, figure_of_cleaned, built_on):
+    cleaned = Train(learner="line", data=(Step(lever="clean"),))
+    for number, (recipe, value) in enumerate([(Train(learner="line"), 0.8), (cleaned, figure_of_cleaned)]):
+        search.tell(
+            Trial(
+                number=number,
+                recipe=recipe,
+                lever="start",
+                ending=Ending.MEASURED,
+                validation={"roc_auc": figure(value, 0.03)},
+            )
+        )
+    made = {
+        getattr(leaf, "data", ()) for r in search.rank() if r.move.lever != "start" for leaf in trainings(r.move.recipe)
+    }
+    assert (cleaned.data in made) is built_on
+    assert () in made
+
+
+def test_until_a_trial_keeps_the_limits_what_may_keep_them_is_tried_although_it_should_not_pay(search, monkeypatch):
+    monkeypatch.setattr(Search, "pays", lambda *_: False)
+    for number, name in enumerate(["constant", "line"]):
+        value = Estimate.exact(0.5 + 0.3 * number)
+        search.tell(
+            Trial(
+                number=number,
+                recipe=Train(learner=name),
+                lever="start",
+                ending=Ending.MEASURED,
+                validation={"roc_auc": value},
+            )
+        )
+    assert search.ask() is None
+    search.terms = replace(search.terms, meets=lambda _: False)
+    assert search.ask().lever in {"start", "shrinker"}
+
+
+def test_a_refit_repeats_the_trainings_below_a_student_and_its_own():
+    teacher = Train(learner="lightgbm")
+    student = Shrink(lever="distil", parent=teacher, settings=Settings(learner="linear"))
+    made = [teacher, student, Shrink(lever="quantise", parent=teacher)]
+    trials = [
+        Trial(number=n, recipe=recipe, lever="start", ending=Ending.MEASURED, validation={})
+        for n, recipe in enumerate(made)
+    ]
+    assert [[t.number for t in trained_for(trial, trials)] for trial in trials] == [[0], [0, 1], [0]]

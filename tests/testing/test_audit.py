@@ -50,7 +50,7 @@ def audit(registered, scenarios, excluded):
 
 
 def test_nothing_registered_is_forgotten():
-    registered = set(learners()._points()) | set(levers()._points())  # not what other tests added by hand
+    registered = set(learners()._points) | set(levers()._points)  # not what other tests added by hand
     assert audit(registered, set(LEARNERS) | LEVERS, EXCLUDED) == []
 
 

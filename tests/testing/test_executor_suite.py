@@ -9,6 +9,7 @@ import pytest
 
 from steelyard.search.executors import Finished, InProcess, News
 from steelyard.search.pool import LocalPool
+from steelyard.search.store import Store
 from steelyard.testing import executors as suite
 from steelyard.testing import isolation
 from steelyard.testing.executors import MEMORY, begin, end
@@ -76,7 +77,8 @@ class KeepsNothing(Loyal):
 
 class LeavesLitter(Loyal):
     def bent(self, finished):
-        (finished.job.store / "bundles" / ".half").mkdir()
+        place = Store(finished.job.store).place(finished.job.recipe)
+        place.with_name(f".{place.name}.1").mkdir()
         return finished
 
 

@@ -1,13 +1,14 @@
 """Columns that alone give the target away: they are known only afterwards, or are the target in other words.
 
-Each number, category and time is scored alone, out of fold, on at most 3,000 development rows: by a small tree, or
-by the target's mean (most frequent class) within each category. Text and images are not scored: they may rightly
-say it all. A column that is named like something that happens afterwards (``refund``, ``closed_date``) is suspected
-from a lower score on. After Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 2012.
+Each number, category and time is scored alone, out of fold, on at most 3,000 development rows: by the target's mean
+(most frequent class) within each category, or within bins of the number. Text and images are not scored: they may
+rightly say it all. A column that is named like something that happens afterwards (``refund``, ``closed_date``) is
+suspected from a lower score on. After Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 2012.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from steelyard.contracts import Column, Columns, Floats, Ints, Kind, Problem, Sc
 from steelyard.data.dataset import Finding, Severity
 from steelyard.data.hashing import Hashes
 from steelyard.data.splits import deal
-from steelyard.errors import need
 
 GIVES_AWAY = 0.995
 """Solo ROC AUC, accuracy or R2 from which a column stops a run."""
@@ -36,6 +36,8 @@ FEWEST_OF_EACH = 5
 ENOUGH_ROWS, ENOUGH_OF_EACH = 200, 20
 """With fewer rows (or rows of the rarest class) one good column may separate all by nature: a warning, no stop."""
 _FOLDS = 3
+BINS = (2, 8, 64)
+"""Rows of a bin; the width that answers best counts: narrow ones find an exact rule, wide ones a trend in noise."""
 _NEAR = 0.2
 """How far below what is suspicious a column may score in one fold and still be scored in all."""
 _RESULT = re.compile(
@@ -165,55 +167,54 @@ def solo(some: Evidence, column: Column, task: Task, fold: Ints, least: float = 
     says nothing.
     """
     values = some.columns[column.name]
-    fit = _by_category if column.kind is Kind.CATEGORY else _by_tree
     target = some.target.astype(np.float64) if task.problem is not Problem.MULTICLASS else some.target
-    answers = np.zeros(len(values))
-    for k in range(_FOLDS):
-        train = fold != k
-        if train.all() or not train.any():
-            continue
-        answers[~train] = fit(values[train], target[train], task)(values[~train])
-        if k == 0 and _score(target[~train], answers[~train], task) < least:
-            return 0.0
-    score = _score(target, answers, task)
-    if task.problem is Problem.REGRESSION and column.kind is not Kind.CATEGORY:
-        score = max(score, _straight(values, target))
-    return score
+    category = column.kind is Kind.CATEGORY
+    codings = [_category_codes] if category else [functools.partial(_bin_codes, size) for size in BINS]
+    score = 0.0
+    for coding in codings:
+        answers = np.zeros(len(values))
+        for k in range(_FOLDS):
+            train = fold != k
+            if train.all() or not train.any():
+                continue
+            code = coding(values[train])
+            answers[~train] = _usual(code(values[train]), target[train], task)[code(values[~train])]
+            if k == 0 and _score(target[~train], answers[~train], task) < least:
+                break
+        else:
+            score = max(score, _score(target, answers, task))
+    straight = task.problem is Problem.REGRESSION and not category
+    return max(score, _straight(values, target)) if straight else score
 
 
-_Predict = Callable[[NDArray[Any]], Floats]
+_Code = Callable[[NDArray[Any]], Ints]
+"""Gives each value the number of its group; -1 where no training row was like it."""
 
 
-def _by_tree(values: NDArray[Any], target: NDArray[Any], task: Task) -> _Predict:
-    trees = need("sklearn.tree", for_="the check for leaks")
-    made = trees.DecisionTreeClassifier if task.problem is Problem.MULTICLASS else trees.DecisionTreeRegressor
-    tree = made(max_leaf_nodes=max(64, 4 * len(task.classes)), min_samples_leaf=2, random_state=0)
-    narrow = _narrow(values)
-    with need("sklearn", for_="the check for leaks").config_context(skip_parameter_validation=True):
-        tree.fit(narrow(values), target)
-    inner = tree.tree_  # asked directly: what a thousand columns would spend on checking their input is saved
+def _usual(codes: Ints, target: Any, task: Task) -> Floats:
+    """Return what each group answers, its mean or most frequent class, and last what the rest does."""
+    groups = int(codes.max(initial=-1)) + 1
     if task.problem is not Problem.MULTICLASS:
-        return lambda unseen: np.asarray(inner.predict(narrow(unseen))[:, 0], dtype=np.float64)
-    return lambda unseen: np.asarray(tree.classes_[inner.predict(narrow(unseen)).argmax(axis=1)], dtype=np.float64)
+        means = np.bincount(codes, weights=target) / np.maximum(np.bincount(codes), 1)
+        return np.append(means, target.mean())
+    table = np.bincount(codes * len(task.classes) + target, minlength=groups * len(task.classes))
+    usual = table.reshape(groups, -1).argmax(axis=1)
+    return np.append(usual, np.bincount(target).argmax()).astype(np.float64)
 
 
-def _narrow(values: Floats) -> Callable[[Floats], NDArray[Any]]:
-    """Return a shift to around zero and one, so that trees, which hold float32, still tell large values apart."""
-    known = values[~np.isnan(values)]
-    low, spread = (float(known.min()), float(np.ptp(known))) if len(known) else (0.0, 1.0)
-    return lambda given: ((given - low) / (spread or 1.0)).clip(-1e6, 1e6).astype(np.float32)[:, None]
+def _bin_codes(size: int, values: Floats) -> _Code:
+    """Return the bin of a value: ``size`` rows side by side; a frequent value and a missing one have their own."""
+    known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    bins = (np.cumsum(counts) - counts / 2) // size
+    last = np.flatnonzero(np.diff(bins))
+    edges = known[last] / 2 + known[last + 1] / 2
+    return lambda some: np.where(np.isnan(some), len(edges) + 1, np.searchsorted(edges, some))
 
 
-def _by_category(values: NDArray[Any], target: NDArray[Any], task: Task) -> _Predict:
-    names, codes = np.unique(["" if v is None else "=" + v for v in values], return_inverse=True)
-    if task.problem is Problem.MULTICLASS:
-        table = np.zeros((len(names), len(task.classes)))
-        np.add.at(table, (codes, target), 1)
-        usual, other = table.argmax(axis=1).astype(np.float64), float(np.bincount(target).argmax())
-    else:
-        usual, other = np.bincount(codes, weights=target) / np.bincount(codes), float(target.mean())
-    known = dict(zip(names.tolist(), usual.tolist(), strict=True))
-    return lambda unseen: np.array([known.get("" if v is None else "=" + v, other) for v in unseen])
+def _category_codes(values: NDArray[Any]) -> _Code:
+    """Return the number of a category; a missing one is one of them."""
+    known = {value: code for code, value in enumerate(dict.fromkeys(values.tolist()))}
+    return lambda some: np.array([known.get(value, -1) for value in some.tolist()], dtype=np.int64)
 
 
 def _score(target: NDArray[Any], answers: Floats, task: Task) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from steelyard.contracts import Task
 from steelyard.decide import reasons
+from steelyard.decide.altered import unproven
 from steelyard.decide.candidates import Candidate, cheapest, frontier
 from steelyard.decide.comparison import Comparison, Paired, Verdict, tolerance_of
 from steelyard.decide.decision import Decision
@@ -65,7 +66,10 @@ def decide(
     base = next((c for c in candidates if c.number == baseline), None)
     comparison = _comparison(candidates, Comparison(metric, paired, 0.0, expected or {}), spec, base)
     lineup = _lineup(candidates, comparison, spec, task, base)
-    rejected = rejections(lineup.candidates, lineup.comparison, lineup.feasible)
+    shrunk = rejections(lineup.candidates, lineup.comparison, lineup.feasible)
+    rejected = shrunk | unproven(lineup.candidates, lineup.comparison)
+    if len(rejected) == len(lineup.candidates):  # nothing that stands on its own was weighed
+        rejected = shrunk
     pool = tuple(c for c in lineup.candidates if c.number not in rejected)
     feasible = tuple(c for c in pool if lineup.feasible(c))
     outcome = _choose(lineup, pool, feasible) if feasible else _nearest(lineup, pool)

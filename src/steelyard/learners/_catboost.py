@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +33,7 @@ from steelyard.learners._graph import Graph
 from steelyard.learners._oblivious import DEEPEST
 from steelyard.learners._outcomes import Outcomes, weight_settings, weights_of
 from steelyard.learners._settings import settings_of
-from steelyard.learners._table import guess, refuse_tables, sums_of, text_settings
+from steelyard.learners._table import guess, refuse_tables, refuse_without, sums_of, text_settings
 from steelyard.learners._tree_blocks import tree_gain, width_of
 from steelyard.recipe import Plan, Settings
 
@@ -95,9 +94,7 @@ class CatBoostLearner:
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, tables without features, and a machine without CatBoost."""
         del task
-        if importlib.util.find_spec("catboost") is None:
-            return Refusal("catboost needs 'catboost', which is not installed: pip install 'steelyard[train]'.")
-        return refuse_tables(self.name, schema)
+        return refuse_tables(self.name, schema) or refuse_without(self.name, "catboost")
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of trees, the pace, and how categories are seen."""

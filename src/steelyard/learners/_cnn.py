@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ from steelyard.contracts import (
 from steelyard.errors import need
 from steelyard.learners._cnn_pictures import INPUT, feed_of
 from steelyard.learners._settings import settings_of
-from steelyard.learners._table import guess
+from steelyard.learners._table import guess, refuse_without
 from steelyard.recipe import Plan, Settings
 from steelyard.tasks import metric
 
@@ -86,9 +85,7 @@ class Cnn:
                 f"cnn reads one column of images alone, and this table also has {named}; "
                 "put what it may not read under `columns: {ignore: [...]}`."
             )
-        if importlib.util.find_spec("torch") is None:
-            return Refusal("cnn needs 'torch', which is not installed: pip install 'steelyard[deep]'.")
-        return None
+        return refuse_without(self.name, "torch")
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return its settings, the same for every task."""

@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import OptimizeResult, minimize
-from scipy.special import softmax
 
 from steelyard.contracts import Floats, Ints, Meter
+from steelyard.errors import need
 from steelyard.learners._prelude import Matrix
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 TOLERANCE = 1e-4
 """Largest gradient, in round coordinates, at which the walk ends: the mean loss is then within some 1e-6 of its least.
@@ -129,7 +130,7 @@ class Entropy:
     def __call__(self, sums: Floats) -> tuple[float, Floats]:
         """Return loss and gradient."""
         rows = np.arange(len(self.codes))
-        gradient = np.asarray(softmax(sums, axis=1))
+        gradient = np.asarray(_scipy("special").softmax(sums, axis=1))
         losses = -np.log(np.maximum(gradient[rows, self.codes], 1e-300))
         gradient[rows, self.codes] -= 1
         return float(self.shares @ losses), gradient * self.shares[:, None]
@@ -183,7 +184,7 @@ def descend(features: Matrix, loss: Loss, *, penalty: float, most_steps: int, me
 
     options = {"maxiter": most_steps, "gtol": TOLERANCE, "ftol": 0.0, "maxcor": HISTORY}
     first = space.point(start).ravel()
-    found = minimize(value, first, jac=True, method="L-BFGS-B", callback=watch, options=options)
+    found = _scipy("optimize").minimize(value, first, jac=True, method="L-BFGS-B", callback=watch, options=options)
     weights = space.weights(found.x.reshape(start.shape))
     return Found(weights[:-1], weights[-1], steps, late)
 
@@ -198,10 +199,12 @@ class _Whole:
         return self.factor.T @ weights
 
     def weights(self, point: Floats) -> Floats:
-        return np.asarray(solve_triangular(self.factor, point, lower=True, trans="T", check_finite=False))
+        solved = _scipy("linalg").solve_triangular(self.factor, point, lower=True, trans="T", check_finite=False)
+        return np.asarray(solved)
 
     def gradient(self, by_weights: Floats) -> Floats:
-        return np.asarray(solve_triangular(self.factor, by_weights, lower=True, check_finite=False))
+        solved = _scipy("linalg").solve_triangular(self.factor, by_weights, lower=True, check_finite=False)
+        return np.asarray(solved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +237,9 @@ def _coordinates(features: Matrix, curvature: float, penalty: float) -> _Whole |
     hessian *= curvature
     # The products are float32's: what they cannot tell from zero must not make the matrix indefinite.
     hessian[np.diag_indices(width + 1)] += penalty + FAINT * np.trace(hessian) / (width + 1)
-    return _Whole(cholesky(hessian, lower=True))
+    return _Whole(_scipy("linalg").cholesky(hessian, lower=True))
+
+
+def _scipy(part: str) -> Any:
+    """Return a part of SciPy, imported by what trains: the descriptions of learners do without."""
+    return need(f"scipy.{part}", for_="a linear model")

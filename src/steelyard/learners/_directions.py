@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
 
 from steelyard.contracts import Meter, Split, Work
+from steelyard.errors import need
 from steelyard.learners._prelude import Prelude
 from steelyard.learners._table import texts
 from steelyard.learners._words import Directions, Words
@@ -24,6 +24,7 @@ def _of(words: Words, train: Split, work: Work) -> Directions:
     (features,) = Prelude((words,)).run({words.column: train.columns[words.column]}, threads=work.threads)
     count = min(DIRECTIONS, *features.shape)
     if count < features.shape[1]:
-        model = TruncatedSVD(count, random_state=work.seed).fit(features.astype(np.float64))
+        svd = need("sklearn.decomposition", for_="text in few features").TruncatedSVD(count, random_state=work.seed)
+        model = svd.fit(features.astype(np.float64))
         return Directions(words, model.components_.T)
     return Directions(words, np.eye(features.shape[1]))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from steelyard.contracts import (
     Artefact,
@@ -27,6 +26,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
+from steelyard.errors import need
 from steelyard.learners._block import Dense, side_by_side
 from steelyard.learners._boosting import Clock
 from steelyard.learners._forest import Tree, forest
@@ -68,6 +68,8 @@ class ExtraTrees:
 
     name = "extra-trees"
     honours = frozenset({"settings", "features"})
+    modules = ("sklearn.ensemble",)
+    """What a worker loads ahead."""
     about = "The average of randomised decision trees on numbers, categories and text; missing values as they are."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
@@ -170,7 +172,9 @@ class FittedExtraTrees:
 
 def _model(settings: Settings, work: Work) -> Forest:
     names = ("max_features", "min_samples_leaf", "max_leaf_nodes")
-    kind = ExtraTreesRegressor if work.task.problem is Problem.REGRESSION else ExtraTreesClassifier
+    forests = need("sklearn.ensemble", for_="extra-trees")
+    values = work.task.problem is Problem.REGRESSION
+    kind = forests.ExtraTreesRegressor if values else forests.ExtraTreesClassifier
     given = {name: settings[name] for name in names}
     return kind(**given, warm_start=True, n_jobs=work.threads, random_state=work.seed)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
+from steelyard.errors import need
 from steelyard.learners._block import Dense, side_by_side
 from steelyard.learners._boosting import Clock, Scale, Watch
 from steelyard.learners._graph import Graph
@@ -33,10 +33,13 @@ from steelyard.learners._head import seal
 from steelyard.learners._outcomes import weight_settings, weights_of
 from steelyard.learners._prelude import Prelude, beside
 from steelyard.learners._settings import settings_of
-from steelyard.learners._table import guess, prelude_of, refuse_tables, sums_of, text_settings
+from steelyard.learners._table import guess, prelude_of, refuse_tables, refuse_without, sums_of, text_settings
 from steelyard.learners._tree_blocks import codes, tree_blocks, tree_gain, width_of
 from steelyard.learners._trees import trees
 from steelyard.recipe import Plan, Settings
+
+if TYPE_CHECKING:
+    import lightgbm
 
 MANY_CELLS = 500_000
 """Cells of a matrix from which on more than one thread is used."""
@@ -71,12 +74,14 @@ class LightGBM:
 
     name = "lightgbm"
     honours = frozenset({"settings", "rounds", "features"})
+    modules = ("lightgbm",)
+    """What a worker loads ahead: the package takes a second or two to import."""
     about = "Gradient-boosted decision trees on numbers, categories and text; missing values as they are."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
-        """Refuse images, and tables without features."""
+        """Refuse images, tables without features, and a machine without LightGBM."""
         del task
-        return refuse_tables(self.name, schema)
+        return refuse_tables(self.name, schema) or refuse_without(self.name, "lightgbm")
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of trees, the pace, and what each round sees."""
@@ -104,7 +109,7 @@ class LightGBM:
         scale = Scale.of(train, work.task)
         parameters = _parameters(settings, work, len(train), cells=matrix.size)
         data = _dataset(matrix, scale.target(train), weights_of(train, settings), parameters)
-        booster = lightgbm.Booster(parameters, data)
+        booster = need("lightgbm", for_=self.name).Booster(parameters, data)
         watch = None
         if plan.rounds is None and valid is not None:
             seen = beside(prelude.run(valid.columns, threads=work.threads))
@@ -207,4 +212,5 @@ def _dataset(
     *,
     like: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
-    return lightgbm.Dataset(matrix, target, weight=weights, reference=like, params=parameters)
+    made: type[lightgbm.Dataset] = need("lightgbm", for_="lightgbm").Dataset
+    return made(matrix, target, weight=weights, reference=like, params=parameters)

@@ -41,6 +41,8 @@ class Linear:
 
     name = "linear"
     honours = frozenset({"settings", "features"})
+    modules = ("scipy.optimize", "scipy.linalg", "scipy.sparse")
+    """What a worker loads ahead."""
     weighty = True
     """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
     about = "Logistic regression (classes) or ridge regression (values) on splines of numbers, categories and text."

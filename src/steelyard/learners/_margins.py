@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from sklearn.svm import LinearSVC
 
 from steelyard.contracts import Floats, Meter, Split, Work
+from steelyard.errors import need
 from steelyard.learners._head import probabilities
 from steelyard.learners._prelude import Matrix
 from steelyard.learners._solve import Weights, fit_classes
@@ -51,7 +50,8 @@ def margins(features: Matrix, train: Split, *, inverse_penalty: float, work: Wor
 
 
 def _fit(features: Matrix, train: Split, inverse_penalty: float, work: Work, meter: Meter) -> Weights:
-    model = LinearSVC(C=inverse_penalty, max_iter=MOST_STEPS, random_state=work.seed)
+    made = need("sklearn.svm", for_="tfidf-linear").LinearSVC
+    model = made(C=inverse_penalty, max_iter=MOST_STEPS, random_state=work.seed)
     return fit_classes(model, features, train, work.task.width, meter)
 
 
@@ -68,5 +68,6 @@ def _scale(sums: Floats, split: Split) -> float:
         losses = (doubt - 1) * logs[rows, split.target] - doubt * logs.mean(axis=1)
         return float(np.average(losses, weights=split.weights))
 
-    found = minimize_scalar(loss, bounds=(math.log(0.01), math.log(100)), method="bounded")
+    optimize = need("scipy.optimize", for_="tfidf-linear")
+    found = optimize.minimize_scalar(loss, bounds=(math.log(0.01), math.log(100)), method="bounded")
     return math.exp(found.x)

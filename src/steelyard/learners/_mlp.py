@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from steelyard.learners._graph import Graph
 from steelyard.learners._mlp_inputs import Cells, Inputs
 from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import ABSENT
-from steelyard.learners._table import guess, refuse_tables, sums_of, text_settings
+from steelyard.learners._table import guess, refuse_tables, refuse_without, sums_of, text_settings
 from steelyard.recipe import Plan, Settings
 from steelyard.tasks import metric
 
@@ -92,11 +91,7 @@ class Mlp:
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, tables without features, and a machine without PyTorch."""
         del task
-        if refusal := refuse_tables(self.name, schema):
-            return refusal
-        if importlib.util.find_spec("torch") is None:
-            return Refusal("mlp needs 'torch', which is not installed: pip install 'steelyard[deep]'.")
-        return None
+        return refuse_tables(self.name, schema) or refuse_without(self.name, "torch")
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of the net, the pace, and how columns are coded."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
-from scipy import sparse
 
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.contracts import Columns, Feed, Split
+from steelyard.errors import need
 from steelyard.learners._block import Block, Dense, Learnt, Sparse
 from steelyard.learners._graph import Graph, Shape, session
 
@@ -78,6 +78,10 @@ def _ends(made: Dense | Sparse) -> list[tuple[str, int, Shape]]:
     return [ids] if made.weights is None else [ids, (made.weights, TensorProto.FLOAT, ["n", None])]
 
 
+def _sparse() -> Any:
+    return need("scipy.sparse", for_="features that are mostly zero")
+
+
 def _features(made: Dense | Sparse, found: Mapping[str, NDArray[Any]]) -> Matrix:
     if isinstance(made, Dense):
         return found[made.tensor]
@@ -85,15 +89,15 @@ def _features(made: Dense | Sparse, found: Mapping[str, NDArray[Any]]) -> Matrix
     weights = np.ones(ids.shape, np.float32) if made.weights is None else found[made.weights]
     known = ids < made.width
     ends = np.concatenate([[0], known.sum(axis=1).cumsum()])
-    return sparse.csr_matrix((weights[known], ids[known], ends), shape=(len(ids), made.width))
+    return _sparse().csr_matrix((weights[known], ids[known], ends), shape=(len(ids), made.width))
 
 
 def _stack(parts: list[Matrix]) -> Matrix:
-    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else sparse.vstack(parts, format="csr")
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else _sparse().vstack(parts, format="csr")
 
 
 def beside(parts: tuple[Matrix, ...]) -> Matrix:
     """Return features side by side: an array if all are, else CSR."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts, axis=1)
-    return sparse.hstack(parts, format="csr")
+    return _sparse().hstack(parts, format="csr")

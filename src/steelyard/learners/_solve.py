@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from steelyard.contracts import Floats, Meter, Problem, Split, Work
 from steelyard.errors import need
@@ -104,7 +103,7 @@ def fit_classes(model: Classifier, features: Matrix, train: Split, classes: int,
     if len(present) == 1:
         return _spread(np.zeros((features.shape[1], 1)), np.zeros(1), present, classes)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", need("sklearn.exceptions", for_="the solver").ConvergenceWarning)
         model.fit(features, train.target, sample_weight=train.weights)
     if np.max(model.n_iter_) >= model.max_iter:
         meter.note(f"the solver was stopped after {model.max_iter} steps; a lower C converges sooner")

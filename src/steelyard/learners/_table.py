@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from steelyard.bundle.front_ends.text import Analyser
 from steelyard.contracts import Column, Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Split, Task
-from steelyard.errors import DataUnfit
+from steelyard.errors import EXTRA_OF, DataUnfit
 from steelyard.learners._block import Block
 from steelyard.learners._prelude import Prelude
 from steelyard.learners._words import Words
@@ -30,6 +32,15 @@ def refuse_tables(learner: str, schema: Schema) -> Refusal | None:
             "add a column, or give the kind of one under `columns`."
         )
     return None
+
+
+def refuse_without(learner: str, package: str) -> Refusal | None:
+    """Refuse a machine on which a package is not installed."""
+    if importlib.util.find_spec(package) is not None:
+        return None
+    return Refusal(
+        f"{learner} needs {package!r}, which is not installed: pip install 'steelyard[{EXTRA_OF[package]}]'."
+    )
 
 
 def prelude_of(learner: str, blocks: tuple[Block, ...]) -> Prelude:

@@ -19,6 +19,8 @@ class TfidfLinear:
 
     name = "tfidf-linear"
     honours = frozenset({"settings"})
+    modules = ("scipy.optimize", "scipy.linalg", "scipy.sparse", "sklearn.svm")
+    """What a worker loads ahead."""
     weighty = True
     """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
     about = "Tf-idf of words and runs of characters, then a linear support vector machine (values: ridge regression)."

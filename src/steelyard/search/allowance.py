@@ -17,7 +17,7 @@ from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
 
-CLOSING = 4.0
+CLOSING = 3.0
 """Seconds kept for the decision, the test rows and the report."""
 WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""
@@ -29,7 +29,7 @@ MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
 SHORTENED = 0.5
 """Share of its usual time with which a training that can end early is still worth starting."""
-SLACK = 1.5
+SLACK = 1.1
 """A refit may take this many times what the trials suggest."""
 
 

@@ -25,6 +25,8 @@ from steelyard.units import Estimate, Seconds
 
 READING = 2.0
 """Seconds kept behind a refit for weighing and reading test."""
+HOPE = 0.5
+"""Share of the time that a refit should take with which it is still tried: one that ends late is not taken."""
 PATIENCE = 10.0
 """Seconds of a refit that is still made after Ctrl-C."""
 
@@ -158,7 +160,7 @@ def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
     left = Seconds(loop.allowance.remaining() - READING)
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
-    if (loop.journal.interrupted and needed > PATIENCE) or needed > left:
+    if (loop.journal.interrupted and needed > PATIENCE) or needed * HOPE > left:
         return (
             _measured(loop, trial),
             0.0,

@@ -10,15 +10,18 @@ al. 2025, arXiv 2507.12453).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
-from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest
+from steelyard.decide.altered import plain
+from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest, trainings
 from steelyard.search.experience import Experience, experience
 from steelyard.search.prospects import Prospects
 from steelyard.search.scale import is_constant
 from steelyard.search.spending import OVERHEAD, Free, Gain, Pace, Worth
+from steelyard.tasks import Metric, metric
+from steelyard.units import Estimate
 
 TASTE = 0.1
 """Share of the rows for the first look at a learner that takes long."""
@@ -186,15 +189,26 @@ class Search:
 
     def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
-        context = replace(self._context, trials=(*self.trials, *waiting))
+        told = tuple(self._aside(t) for t in self.trials)
+        context = replace(self._context, trials=(*told, *waiting))
         prospects, pace, seen = self._prospects(), self._pace(), self._tried(running)
-        for trial in known(self.trials):
+        for trial in known(told):
             for lever in self._levers:
                 for move in lever.moves(trial, context):
                     if (name := digest(move.recipe)) not in seen:
                         seen.add(name)
                         gain = prospects.pull(move, trial, lever.stage)
                         yield Ranked(move, gain, pace.corrected(move))
+
+    def _aside(self, trial: Trial) -> Trial:
+        """Return a trial as levers may see it: on altered data that do not look better for sure, nothing is built."""
+        aim, figures = metric(self._context.task.aim), {t.recipe: t.validation for t in known(self.trials)}
+        for leaf in trainings(trial.recipe) if trial.ending.usable else ():
+            bare, altered = figures.get(plain(leaf)), figures.get(leaf)
+            if plain(leaf) == leaf or (bare is not None and altered is not None and _surely(altered, bare, aim)):
+                continue
+            return replace(trial, ending=Ending.PRUNED, note="on altered data, which are not better for sure")
+        return trial
 
     def _tried(self, running: Sequence[Trial]) -> set[str]:
         recipes = [t.recipe for t in (*self.trials, *running)]
@@ -204,6 +218,12 @@ class Search:
 def as_asked(recipe: Recipe) -> Recipe:
     """Return a training as it was asked for, before a deadline wrote its rounds into it."""
     return replace(recipe, plan=replace(recipe.plan, rounds=None)) if isinstance(recipe, Train) else recipe
+
+
+def _surely(better: Mapping[str, Estimate], worse: Mapping[str, Estimate], aim: Metric) -> bool:
+    """Tell whether all that a figure may be lies above another; the paired test at the end is sharper."""
+    low = min(aim.higher_is_better(better[aim.name].low), aim.higher_is_better(better[aim.name].high))
+    return low > aim.higher_is_better(worse[aim.name].value)
 
 
 def _words(seconds: float) -> str:

@@ -26,7 +26,7 @@ from steelyard.errors import SteelyardError
 from steelyard.search.child import Child, bear, die_with
 from steelyard.search.wire import Receiver, Sender, line
 
-ALWAYS = ("numpy", "onnxruntime", "polars", "sklearn.metrics", "steelyard.search.execute")
+ALWAYS = ("numpy", "onnxruntime", "polars", "scipy.special", "steelyard.search.execute")
 GRACE = 0.5
 """Seconds that a job may run beyond its time before it is killed: it stops by itself where it can."""
 LOOK = 0.1

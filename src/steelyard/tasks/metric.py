@@ -94,9 +94,9 @@ def are_probabilities(scores: Floats) -> bool:
 class Metric:
     """One figure of quality: what it says, which way is better, from where to where, in what unit.
 
-    ``point`` is the figure on all rows (scikit-learn's, where it has one); ``draws`` the same figure on many
-    weighted resamples at once. Both take :class:`Rows`; use :meth:`measure` and :meth:`resample`, which also
-    answer NaN where the figure is undefined.
+    ``figure`` takes :class:`Rows` and the weights of their rows in B resamples, shape (B, n), and returns B figures;
+    those are scikit-learn's where it has the metric, which the tests see to. Use :meth:`measure` and :meth:`resample`,
+    which also answer NaN where the figure is undefined.
     """
 
     name: str
@@ -107,8 +107,7 @@ class Metric:
     unit: str
     needs: Literal["scores", "decided"]
     problems: frozenset[Problem]
-    point: Callable[[Rows, Floats | None], float]
-    draws: Callable[[Rows, Floats], Floats]
+    figure: Callable[[Rows, Floats], Floats]
     positive: bool = False
     """Whether, in a binary task, it speaks of the positive class, and so needs one to be named."""
     priced: bool = False
@@ -154,8 +153,8 @@ class Metric:
         MetricUnfit
             If the metric does not apply to the task.
         """
-        rows = self._rows(task, target, answer)
-        return float(self.point(rows, weights)) if rows.usable(self.needs) else math.nan
+        counts = np.ones((1, len(target))) if weights is None else np.asarray(weights, dtype=np.float64)[None, :]
+        return float(self.resample(task, target, answer, counts)[0])
 
     def resample(self, task: Task, target: NDArray[Any], answer: Answer, counts: Floats) -> Floats:
         """Return the figure on B weighted resamples, float64 of shape (B,); NaN where it is undefined.
@@ -171,7 +170,7 @@ class Metric:
         rows = self._rows(task, target, answer)
         if not rows.usable(self.needs):
             return np.full(len(counts), math.nan)
-        return self.draws(rows, counts)
+        return self.figure(rows, counts)
 
     def _rows(self, task: Task, target: NDArray[Any], answer: Answer) -> Rows:
         if why := self.refusal(task):

@@ -21,11 +21,6 @@ def _worth(rows: Rows) -> Floats:
     return np.asarray(rows.task.value, dtype=np.float64)[rows.truth, rows.decided] * DECISIONS
 
 
-def value(rows: Rows, weights: Floats | None) -> float:
+def value(rows: Rows, counts: Floats) -> Floats:
     """Return the money that a thousand decisions bring."""
-    return float(np.average(_worth(rows), weights=weights))
-
-
-def value_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`value`."""
     return mean(_worth(rows), counts)

@@ -9,12 +9,9 @@ References
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from steelyard.contracts import Floats, Ints, Problem
-from steelyard.errors import need
 from steelyard.tasks.metric import Rows
 from steelyard.tasks.sums import by_class, mean, ratio
 
@@ -22,18 +19,8 @@ BINS = 15
 """Equal bins of confidence for the calibration error, as many as in its paper."""
 
 
-def _sklearn() -> Any:
-    return need("sklearn.metrics", for_="measuring probabilities")
-
-
-def log_loss(rows: Rows, weights: Floats | None) -> float:
+def log_loss(rows: Rows, counts: Floats) -> Floats:
     """Return the mean of minus the logarithm of the probability given to what happened, in nats."""
-    labels = np.arange(rows.task.width)
-    return float(_sklearn().log_loss(rows.truth, rows.probabilities, sample_weight=weights, labels=labels))
-
-
-def log_loss_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`log_loss`."""
     given = np.take_along_axis(rows.probabilities, rows.truth[:, None], axis=1)[:, 0]
     tiny = np.finfo(np.float64).eps
     return mean(-np.log(np.clip(given, tiny, 1.0 - tiny)), counts)
@@ -43,24 +30,15 @@ def _happened(rows: Rows) -> Floats:
     return np.equal.outer(rows.truth, np.arange(rows.task.width)).astype(np.float64)
 
 
-def brier(rows: Rows, weights: Floats | None) -> float:
-    """Return the mean squared distance of the probabilities from what happened.
-
-    As in scikit-learn: of the one probability in a binary task (0 to 1), summed over classes otherwise (0 to 2).
-    Asked for as a mean squared error by class, which also the versions know that refuse several classes.
-    """
-    each = _sklearn().mean_squared_error(
-        _happened(rows), rows.probabilities, sample_weight=weights, multioutput="raw_values"
-    )
-    return float(np.sum(each)) * _half(rows)
-
-
 def _half(rows: Rows) -> float:
     return 0.5 if rows.task.problem is Problem.BINARY else 1.0
 
 
-def brier_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`brier`."""
+def brier(rows: Rows, counts: Floats) -> Floats:
+    """Return the mean squared distance of the probabilities from what happened.
+
+    As in scikit-learn: of the one probability in a binary task (0 to 1), summed over classes otherwise (0 to 2).
+    """
     return mean(np.square(rows.probabilities - _happened(rows)).sum(axis=1), counts) * _half(rows)
 
 
@@ -73,17 +51,11 @@ def _calibration(rows: Rows) -> tuple[Ints, Floats]:
     return bins, (best == rows.truth) - confidence
 
 
-def ece(rows: Rows, weights: Floats | None) -> float:
+def ece(rows: Rows, counts: Floats) -> Floats:
     """Return the mean distance between confidence and accuracy over 15 equal bins of confidence.
 
-    Confidence is the highest probability of a row. scikit-learn has no such figure, so this one is ours.
+    Confidence is the highest probability of a row. scikit-learn has no such figure.
     """
-    counts = np.ones((1, len(rows.truth))) if weights is None else weights[None, :]
-    return float(ece_draws(rows, counts)[0])
-
-
-def ece_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`ece`."""
     bins, excess = _calibration(rows)
     gaps = np.abs(by_class(bins, counts, BINS, excess)).sum(axis=1)
     return ratio(gaps, counts.sum(axis=1))

@@ -8,9 +8,6 @@ References
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,31 +19,16 @@ from steelyard.tasks.sums import ratio
 Mask = NDArray[np.bool_]
 
 
-def _sklearn() -> Any:
-    return need("sklearn.metrics", for_="measuring how scores order the rows")
-
-
 def _positive(rows: Rows) -> tuple[Mask, Floats]:
     """Return which rows are positive, and their score of being so."""
     return rows.truth == rows.positive, np.asarray(rows.answer.scores[:, rows.positive], dtype=np.float64)
 
 
-def roc_auc(rows: Rows, weights: Floats | None) -> float:
+def roc_auc(rows: Rows, counts: Floats) -> Floats:
     """Return the chance that a positive row scores above a negative one; several classes: mean of one against rest.
 
     Undefined where a class of the task does not occur.
     """
-    if len(np.unique(rows.truth)) < rows.task.width:
-        return math.nan
-    if rows.task.problem is Problem.BINARY:
-        positive, score = _positive(rows)
-        return float(_sklearn().roc_auc_score(positive, score, sample_weight=weights))
-    given = {"multi_class": "ovr", "average": "macro", "labels": np.arange(rows.task.width)}
-    return float(_sklearn().roc_auc_score(rows.truth, rows.probabilities, sample_weight=weights, **given))
-
-
-def roc_auc_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`roc_auc`."""
     if rows.task.problem is Problem.BINARY:
         return _area(*_positive(rows), counts)
     means: Floats = _areas(rows, counts).mean(axis=1)
@@ -89,19 +71,11 @@ def _areas(rows: Rows, counts: Floats) -> Floats:
     return areas
 
 
-def pr_auc(rows: Rows, weights: Floats | None) -> float:
+def pr_auc(rows: Rows, counts: Floats) -> Floats:
     """Return the average precision: precision at each positive row's score, weighted by what it adds to recall.
 
     Undefined where no row is positive.
     """
-    positive, score = _positive(rows)
-    if not positive.any():
-        return math.nan
-    return float(_sklearn().average_precision_score(positive, score, sample_weight=weights))
-
-
-def pr_auc_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`pr_auc`."""
     positive, score = _positive(rows)
     everyone, own = np.argsort(-score), np.flatnonzero(positive)
     own = own[np.argsort(-score[own])]

@@ -8,12 +8,10 @@ References
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from steelyard.contracts import Floats
-from steelyard.errors import need
 from steelyard.tasks.metric import Rows
 from steelyard.tasks.sums import mean, ratio
 
@@ -21,40 +19,18 @@ FLAT = 1e-12
 """Share of the squares below which the spread of a resample's target is rounding, not spread."""
 
 
-def _sklearn() -> Any:
-    return need("sklearn.metrics", for_="measuring a regression")
-
-
-def mae(rows: Rows, weights: Floats | None) -> float:
+def mae(rows: Rows, counts: Floats) -> Floats:
     """Return the mean distance from the true value."""
-    return float(_sklearn().mean_absolute_error(rows.values, rows.predicted, sample_weight=weights))
-
-
-def mae_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`mae`."""
     return mean(np.abs(rows.values - rows.predicted), counts)
 
 
-def rmse(rows: Rows, weights: Floats | None) -> float:
+def rmse(rows: Rows, counts: Floats) -> Floats:
     """Return the root of the mean squared distance from the true value."""
-    return float(_sklearn().root_mean_squared_error(rows.values, rows.predicted, sample_weight=weights))
-
-
-def rmse_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`rmse`."""
     return np.sqrt(mean(np.square(rows.values - rows.predicted), counts))
 
 
-def r2(rows: Rows, weights: Floats | None) -> float:
+def r2(rows: Rows, counts: Floats) -> Floats:
     """Return the share of the target's variance that is explained. Undefined where the target does not vary."""
-    if np.ptp(rows.values) == 0:
-        return math.nan
-    given = {"sample_weight": weights, "force_finite": False}
-    return float(_sklearn().r2_score(rows.values, rows.predicted, **given))
-
-
-def r2_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`r2`."""
     centred = rows.values - rows.values.mean()  # near zero, so that the difference of squares below keeps its digits
     squares = mean(np.square(centred), counts)
     spread = squares - np.square(mean(centred, counts))
@@ -62,15 +38,8 @@ def r2_draws(rows: Rows, counts: Floats) -> Floats:
     return 1.0 - ratio(mean(np.square(rows.values - rows.predicted), counts), spread)
 
 
-def mape(rows: Rows, weights: Floats | None) -> float:
+def mape(rows: Rows, counts: Floats) -> Floats:
     """Return the mean distance as a share of the true value. Undefined where a true value is zero."""
-    if (rows.values == 0).any():
-        return math.nan
-    return float(_sklearn().mean_absolute_percentage_error(rows.values, rows.predicted, sample_weight=weights))
-
-
-def mape_draws(rows: Rows, counts: Floats) -> Floats:
-    """Resample :func:`mape`."""
     size = np.maximum(np.abs(rows.values), np.finfo(np.float64).eps)
     shares = mean(np.abs(rows.values - rows.predicted) / size, counts)
     return np.where(counts @ (rows.values == 0).astype(np.float64) > 0, math.nan, shares)

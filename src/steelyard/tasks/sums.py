@@ -1,4 +1,4 @@
-"""Weighted sums over many resamples at once: the arithmetic under every metric's ``draws``."""
+"""Weighted sums over many resamples at once: the arithmetic under every metric."""
 
 from __future__ import annotations
 

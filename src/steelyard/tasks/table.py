@@ -22,8 +22,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.accuracy,
-        draws=decided.accuracy_draws,
+        figure=decided.accuracy,
     ),
     Metric(
         name="balanced_accuracy",
@@ -34,8 +33,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.balanced_accuracy,
-        draws=decided.balanced_accuracy_draws,
+        figure=decided.balanced_accuracy,
     ),
     Metric(
         name="precision",
@@ -46,8 +44,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.precision,
-        draws=decided.precision_draws,
+        figure=decided.precision,
         positive=True,
     ),
     Metric(
@@ -59,8 +56,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.recall,
-        draws=decided.recall_draws,
+        figure=decided.recall,
         positive=True,
     ),
     Metric(
@@ -72,8 +68,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=BINARY,
-        point=decided.f1,
-        draws=decided.f1_draws,
+        figure=decided.f1,
         positive=True,
     ),
     Metric(
@@ -85,8 +80,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.f1_macro,
-        draws=decided.f1_macro_draws,
+        figure=decided.f1_macro,
     ),
     Metric(
         name="f1_micro",
@@ -97,8 +91,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=CLASSIFICATION,
-        point=decided.f1_micro,
-        draws=decided.f1_micro_draws,
+        figure=decided.f1_micro,
     ),
     Metric(
         name="roc_auc",
@@ -109,8 +102,7 @@ _TABLE = (
         unit="",
         needs="scores",
         problems=CLASSIFICATION,
-        point=ranking.roc_auc,
-        draws=ranking.roc_auc_draws,
+        figure=ranking.roc_auc,
         per_class=True,
     ),
     Metric(
@@ -122,8 +114,7 @@ _TABLE = (
         unit="",
         needs="scores",
         problems=BINARY,
-        point=ranking.pr_auc,
-        draws=ranking.pr_auc_draws,
+        figure=ranking.pr_auc,
         positive=True,
     ),
     Metric(
@@ -135,8 +126,7 @@ _TABLE = (
         unit="nats",
         needs="scores",
         problems=CLASSIFICATION,
-        point=probabilities.log_loss,
-        draws=probabilities.log_loss_draws,
+        figure=probabilities.log_loss,
     ),
     Metric(
         name="brier",
@@ -147,8 +137,7 @@ _TABLE = (
         unit="",
         needs="scores",
         problems=CLASSIFICATION,
-        point=probabilities.brier,
-        draws=probabilities.brier_draws,
+        figure=probabilities.brier,
     ),
     Metric(
         name="ece",
@@ -159,8 +148,7 @@ _TABLE = (
         unit="",
         needs="scores",
         problems=CLASSIFICATION,
-        point=probabilities.ece,
-        draws=probabilities.ece_draws,
+        figure=probabilities.ece,
     ),
     Metric(
         name="mae",
@@ -171,8 +159,7 @@ _TABLE = (
         unit="units of the target",
         needs="decided",
         problems=REGRESSION,
-        point=regression.mae,
-        draws=regression.mae_draws,
+        figure=regression.mae,
     ),
     Metric(
         name="rmse",
@@ -183,8 +170,7 @@ _TABLE = (
         unit="units of the target",
         needs="decided",
         problems=REGRESSION,
-        point=regression.rmse,
-        draws=regression.rmse_draws,
+        figure=regression.rmse,
     ),
     Metric(
         name="r2",
@@ -195,8 +181,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=REGRESSION,
-        point=regression.r2,
-        draws=regression.r2_draws,
+        figure=regression.r2,
     ),
     Metric(
         name="mape",
@@ -207,8 +192,7 @@ _TABLE = (
         unit="",
         needs="decided",
         problems=REGRESSION,
-        point=regression.mape,
-        draws=regression.mape_draws,
+        figure=regression.mape,
     ),
     Metric(
         name="value",
@@ -219,8 +203,7 @@ _TABLE = (
         unit="money per 1,000 decisions",
         needs="decided",
         problems=CLASSIFICATION,
-        point=money.value,
-        draws=money.value_draws,
+        figure=money.value,
         priced=True,
     ),
 )

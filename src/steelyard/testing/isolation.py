@@ -54,6 +54,7 @@ def check_a_job_past_its_deadline_is_ended(shift: Shift) -> None:
 
 def check_deadlines_hold_while_nobody_listens(shift: Shift) -> None:
     """See that a late job is ended although whoever submitted it is busy with something else."""
+    shift.goes_on()  # whoever does the jobs has loaded what that takes
     job = shift.job("deed-hang", seconds=1.0)
     process, _ = shift.begun(job)
     assert gone((process,), 1.0 + shift.prompt), "a late job goes on for as long as nobody asks"

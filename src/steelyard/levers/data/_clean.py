@@ -45,6 +45,7 @@ class Clean:
 
     name = "clean"
     stage = Stage.DATA
+    alters = True
     paper = "Northcutt, Jiang, Chuang: Confident Learning. JAIR 2021, arXiv 1911.00068"
     about = "Trains without repeats, impossible values and doubtful labels, and lists every change."
     space = Space(

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from steelyard.contracts import Column, Floats, Ints, Kind, Schema, Split
+from steelyard.errors import need
 
 SWAP = 0.5
 """Chance of a cell to come from the neighbour."""
@@ -71,7 +71,7 @@ def _neighbours(split: Split, rows: Ints, schema: Schema, random: np.random.Gene
     pool = random.permutation(len(split))[:POOL]
     if not places.shape[1]:
         return pool[random.integers(0, len(pool), len(rows))]
-    tree = NearestNeighbors(n_neighbors=min(2, len(pool))).fit(places[pool])
+    tree = need("sklearn.neighbors", for_="distil").NearestNeighbors(n_neighbors=min(2, len(pool))).fit(places[pool])
     distinct, inverse = np.unique(rows, return_inverse=True)
     near = pool[tree.kneighbors(places[distinct], return_distance=False)]
     nearest = np.where(near[:, 0] == distinct, near[:, -1], near[:, 0])
