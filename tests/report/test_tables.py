@@ -37,6 +37,16 @@ def test_a_look_at_the_data_shows_columns_target_and_findings(screen):
     assert seen["usable"]
 
 
+def test_of_very_many_columns_the_rest_is_counted_by_kind(screen):
+    rows = range(40)
+    wide = {f"n{i}": [float(i * r % 37) for r in rows] for i in range(1, 121)} | {"c": ["ab"[r % 2] for r in rows]}
+    show_inspection(inspect(Spec(data=wide | {"y": ["no", "yes"] * 20}, target="y"), None), screen)
+    text = printed(screen)
+    assert "n100" in text
+    assert "n101" not in text
+    assert "and 21 more columns (19 number, 1 constant, 1 category); --json" in text
+
+
 def test_an_evaluation_shows_every_figure_with_its_interval(screen):
     cost = Estimate(0.5, 0.4, 0.6, How.ESTIMATED, "USD per 1,000,000 predictions", "busy time alone")
     figures = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from steelyard.decide.words import currency_of, figure, money, span
 from steelyard.report.terminal import STYLE, bullet, plain_table
 from steelyard.report.words import DASH, size
 from steelyard.units import Estimate
+
+MOST_COLUMNS = 100
+"""Columns of a look at the data that are listed on a screen."""
 
 
 def inspection_json(found: Inspection) -> dict[str, Any]:
@@ -63,10 +67,13 @@ def show_inspection(found: Inspection, console: Console) -> None:
     table.add_column("missing", justify="right", no_wrap=True)
     table.add_column("distinct", justify="right", no_wrap=True)
     table.add_column("why", ratio=4, overflow="fold")
-    for row in seen["columns"]:
+    for row in seen["columns"][:MOST_COLUMNS]:
         cells = (f"{row['missing']:.1%}", f"{row['distinct']:,}", Text(row["why"]))
         table.add_row(Text(row["name"]), row["kind"], *cells)
     console.print(table)
+    if rest := Counter(row["kind"] for row in seen["columns"][MOST_COLUMNS:]):
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in rest.most_common())
+        console.print(bullet(f"and {rest.total():,} more columns ({kinds}); --json lists them all"))
     for finding in seen["checks"]:
         console.print(bullet(finding["sentence"], STYLE[finding["severity"]], finding["severity"]))
     words = "Nothing stops a run." if seen["usable"] else "A run would stop here; see the findings marked stop."
