@@ -10,7 +10,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slow lint format types docs readme bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
+.PHONY: help install demo test coverage test-all test-slow lint format types docs readme bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -37,8 +37,11 @@ install: $(VENV)/.installed  ## Make .venv with everything the tests and the wor
 demo: $(DEMO)/.installed  ## Run the demo in a light environment of its own: frontier, decision, report, bundle
 	$(DEMO)/bin/steelyard demo
 
-test: install lint types  ## Lint, types and the quick tests, with coverage
-	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term:skip-covered
+test: install lint types  ## Lint, types and the quick tests
+	$(PYTEST) -n 2 -m "not slow"
+
+coverage: install  ## The quick tests again, with the lines that none of them runs
+	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term-missing:skip-covered
 
 test-slow: install  ## The tests that take minutes: kills, whole runs
 	$(PYTEST) -n 2 -m slow
