@@ -196,6 +196,14 @@ def test_a_figure_that_is_told_apart_is_taken_whatever_was_expected(bench):
     assert bench.decide([better, worse], half=0.01, expected={1: 0.79, 2: 0.80}).number == 1
 
 
+@pytest.mark.parametrize(("others", "taken"), [(0, 1), (60, 2)])
+def test_the_best_of_many_figures_must_lie_further_ahead_to_be_told_apart(bench, others, taken):
+    crowd = [bench.candidate(3 + n, 0.78, cost=1.0) for n in range(others)]
+    candidates = [bench.candidate(1, 0.812), bench.candidate(2, 0.80), *crowd]
+    expected = {1: 0.79, 2: 0.80}
+    assert bench.decide(candidates, half=0.01, expected=expected, quality={"tolerance": 0.0}).number == taken
+
+
 def test_an_error_is_better_when_lower(bench):
     task = Task(problem=Problem.REGRESSION, target="y", aim="rmse")
     worse, better = bench.candidate(1, 50.0, half=2.0), bench.candidate(2, 40.0, half=2.0)

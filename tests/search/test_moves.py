@@ -20,7 +20,7 @@ from steelyard.contracts import (
     Task,
     Trial,
 )
-from steelyard.recipe import Plan, Settings, Shrink, Step, Train, describe, trainings
+from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train, describe, trainings
 from steelyard.search.allowance import trained_for
 from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
@@ -269,6 +269,20 @@ def test_a_lucky_figure_is_expected_lower_and_a_sure_one_stays(search):
 
     assert expected(0.05) < 0.825
     assert expected(0.0005) == pytest.approx(0.83, abs=0.002)
+
+
+def test_columns_chosen_on_the_same_rows_are_expected_to_be_no_better_than_all(search):
+    fewer = Train(learner="line", plan=Plan(parts=(Step(lever="select", settings=Settings(columns='["a"]')),)))
+    both = Combine(lever="ensemble", parents=(Train(learner="line"), fewer))
+    told = [
+        Trial(number=n, recipe=recipe, lever="x", ending=Ending.MEASURED, validation={"roc_auc": figure(value)})
+        for n, (recipe, value) in enumerate([(Train(learner="line"), 0.80), (fewer, 0.84), (both, 0.85)])
+    ]
+    for trial in told:
+        search.tell(trial)
+    expected = [search.expected(trial) for trial in told]
+    assert expected[0] == pytest.approx(expected[1])
+    assert expected[1] < expected[2] < 0.85
 
 
 def test_what_is_lighter_to_serve_is_not_stopped_by_what_heavier_trainings_reached():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import NormalDist
 
 from steelyard.decide.candidates import Candidate
 from steelyard.tasks import Metric
@@ -62,6 +63,16 @@ class Comparison:
         if not self._bare[best.number, other.number].overlaps(0.0):
             return Verdict.APART  # by quality alone: a difference in serving cost, which has no spread, is no evidence
         return Verdict.EQUAL if self.close(best, other) else Verdict.UNCLEAR
+
+    def surely(self, best: Candidate, other: Candidate, tried: int) -> bool:
+        """Tell whether the best of ``tried`` figures is ahead by more than luck: its interval widened by Bonferroni.
+
+        Of many figures that differ by chance alone, the best is ahead of most by a paired 95% interval.
+        """
+        self.difference(best, other)
+        found, usual = self._bare[best.number, other.number], NormalDist()
+        wider = usual.inv_cdf(1 - 0.025 / max(1, tried)) / usual.inv_cdf(0.975)
+        return found.value - (found.value - found.low) * wider > 0
 
     def close(self, best: Candidate, other: Candidate) -> bool:
         """Tell, without resampling, whether ``other`` could be equal to ``best``."""

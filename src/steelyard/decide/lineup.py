@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.contracts import Task
 from steelyard.decide.candidates import Candidate
-from steelyard.decide.comparison import Comparison, Verdict
+from steelyard.decide.comparison import Comparison
 from steelyard.decide.decision import TargetCheck
 from steelyard.decide.targets import Target, share_missing
 from steelyard.decide.words import titles
@@ -43,14 +43,15 @@ class Lineup:
     def best(self, among: Sequence[Candidate]) -> Candidate:
         """Return the best by the aim; of several alike the one that was tried first.
 
-        Among those that these rows do not tell from it, the one that is expected to be best, luck taken off.
+        Among those that it does not beat by more than the best of so many would, the one that is expected to be best,
+        luck taken off.
         """
         top = self.top(among)
         promise = self.comparison.promise
         for candidate in sorted(among, key=lambda c: (-promise(c), c is not top, c.number)):
             if promise(candidate) <= promise(top):
                 break
-            if self.comparison.verdict(top, candidate) is not Verdict.APART:
+            if not self.comparison.surely(top, candidate, len(among)):
                 return candidate
         return top
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from steelyard.contracts import Context, Kind, Move, Stage, Trial, known
 from steelyard.levers.ranking import aim_of, ranked
+from steelyard.levers.training.parts import SELECT
 from steelyard.recipe import Combine, Recipe, Train, digest, trainings
 from steelyard.search.beliefs import Beliefs, Seen
 from steelyard.search.experience import DEFAULT, JOINED, PULLS, TUNED, Experience
@@ -137,12 +138,13 @@ class Prospects:
         """Return the aim that a trial is expected to have, higher better, once luck is taken off.
 
         A learner's trials move by as much as experience moves its defaults; a combination by the mean of its members.
+        Fewer columns are expected to be no better than all: they were chosen by what the same rows had to say.
         """
         error = self.scale.seen(trial)
         look = self._look(trial)
         if look is not None and look in self.beliefs.seen:
             return self.scale.value(self.beliefs.error(look))
-        shifts = [self._shifts.get(leaf.learner, 0.0) for leaf in trainings(trial.recipe)]
+        shifts = [self._shift(leaf) for leaf in trainings(trial.recipe)]
         return self.scale.value(error + sum(shifts) / len(shifts))
 
     @cached_property
@@ -154,6 +156,19 @@ class Prospects:
             if look is not None and look in self.beliefs.seen and isinstance(trial.recipe, Train):
                 found[trial.recipe.learner] = self.beliefs.error(look) - self.scale.seen(trial)
         return found
+
+    def _shift(self, leaf: Train) -> float:
+        """By how much the log error of a training is expected to be above the one seen."""
+        usual, own = self._shifts.get(leaf.learner, 0.0), self._seen.get(leaf)
+        whole = [error for other, error in self._seen.items() if other.learner == leaf.learner and not _selects(other)]
+        if own is None or not whole or not _selects(leaf):
+            return usual
+        return max(usual, min(whole) + usual - own)
+
+    @cached_property
+    def _seen(self) -> Mapping[Train, float]:
+        """The log error of each training measured."""
+        return {t.recipe: self.scale.seen(t) for t in known(self.trials) if isinstance(t.recipe, Train)}
 
     @cached_property
     def _pick(self) -> str:
@@ -233,6 +248,10 @@ class Prospects:
         best = math.exp(self._best)
         share, high = (best * -math.expm1(-min(max(0.0, x), 20.0)) for x in (lower, max(lower, most)))
         return Gain(share, 0.0, high, share / best, self._way)
+
+
+def _selects(leaf: Train) -> bool:
+    return any(step.lever == SELECT for step in leaf.plan.parts)
 
 
 def _thrifty(recipe: Recipe) -> bool:
