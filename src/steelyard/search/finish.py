@@ -12,7 +12,7 @@ from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
 from steelyard.measure import paired
 from steelyard.recipe import Recipe, Train, digest, trainings
-from steelyard.search.allowance import trained_for
+from steelyard.search.allowance import CLOSING, trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
 from steelyard.search.executors import Finished
@@ -24,7 +24,7 @@ from steelyard.tasks import metric
 from steelyard.units import Estimate, Seconds
 
 READING = 2.0
-"""Seconds kept behind a refit for weighing and reading test."""
+"""Seconds that weighing what ships, and reading test, may take where the budget leaves them less."""
 HOPE = 0.5
 """Share of the time that a refit should take with which it is still tried: one that ends late is not taken."""
 PATIENCE = 10.0
@@ -158,7 +158,7 @@ def _ship(loop: Loop, trial: Trial) -> None:
 
 def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
-    left = Seconds(loop.allowance.remaining() - READING)
+    left = Seconds(loop.allowance.remaining() - CLOSING)
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
     if (loop.journal.interrupted and needed > PATIENCE) or needed * HOPE > left:
         return (
