@@ -125,11 +125,12 @@ def test_json_that_does_not_fit_is_refused_with_a_way_out(tmp_path):
 
 
 LOAD = """
-import resource, sys
+import sys
 from steelyard.data import load
+from steelyard.measure.resources import peak_rss_bytes
 from steelyard.spec import Spec
 data = load(Spec(data=sys.argv[1], target="y", budget={"memory_gb": float(sys.argv[2])}))
-print(len(data.rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(len(data.rows), peak_rss_bytes())
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import traceback
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 
 from steelyard.contracts import Ending, Errand, Job
 from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
-from steelyard.measure import quality
+from steelyard.measure import peak_rss_bytes, quality
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
 from steelyard.search.codec import figures_to_json, weight_to_json
 from steelyard.search.distilling import distil_parts, distils
@@ -122,5 +121,5 @@ def _ended(bench: Bench, ending: Ending, note: str, start: float, cpu: float) ->
         curve=tuple(bench.meter.curve),
         seconds=time.monotonic() - start,
         cpu_seconds=time.process_time() - cpu,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_bytes=peak_rss_bytes(),
     )
