@@ -188,7 +188,15 @@ def test_among_figures_that_rows_do_not_tell_apart_the_one_expected_to_be_best_i
     decision = bench.decide([lucky, solid], expected={1: 0.79, 2: 0.80}, **quality)
     assert decision.number == 2
     assert any("has a better figure (difference 0.010" in reason for reason in decision.reasons)
-    assert "Equal" in decision.passed_over[1]
+    assert decision.passed_over[1] == "Expected to be behind model-2 by 0.010 in roc_auc, luck taken off."
+
+
+@pytest.mark.parametrize(("expected", "taken"), [({}, 1), ({1: 0.796, 2: 0.80}, 1), ({1: 0.78, 2: 0.80}, 2)])
+def test_the_cheaper_is_equal_only_where_it_is_expected_to_be_luck_taken_off(bench, expected, taken):
+    cheap, solid = bench.candidate(1, 0.795, cost=0.02), bench.candidate(2, 0.80, cost=0.08)
+    decision = bench.decide([cheap, solid], expected=expected)
+    assert decision.number == taken
+    assert ("expected to be behind by 0.020 once luck is taken off" in said(decision)) is (taken == 2)
 
 
 def test_a_figure_that_is_told_apart_is_taken_whatever_was_expected(bench):

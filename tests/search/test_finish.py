@@ -7,7 +7,7 @@ import pytest
 from steelyard.contracts import Ending, Trial
 from steelyard.recipe import Train, digest
 from steelyard.search import finish
-from steelyard.search.allowance import CLOSING
+from steelyard.search.allowance import SHIPPING
 from steelyard.search.finish import HOPE
 from steelyard.units import Seconds
 
@@ -46,7 +46,7 @@ def ending(monkeypatch):
 
 @pytest.mark.parametrize(("share", "tried"), [(HOPE * 1.01, True), (HOPE * 0.99, False)])
 def test_a_refit_is_tried_while_it_may_end_in_time(ending, share, tried):
-    bundle, notes, was = ending(CLOSING + NEEDED * share, {"bundle": "x.all", "notes": []})
+    bundle, notes, was = ending(SHIPPING + NEEDED * share, {"bundle": "x.all", "notes": []})
     assert was is tried
     assert bundle == ("x.all" if tried else f"{digest(TRIAL.recipe)}/holdout")
     assert bool(notes) is not tried

@@ -20,12 +20,12 @@ from steelyard.contracts import (
     Task,
     Trial,
 )
-from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train, describe, trainings
+from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train, describe, parents, trainings
 from steelyard.search.allowance import trained_for
 from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
 from steelyard.search.spending import OverHorizon
-from steelyard.units import Estimate, How, Seconds
+from steelyard.units import Estimate, How, Money, Seconds
 
 TASK = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "yes"), positive="yes")
 
@@ -67,6 +67,15 @@ class Shrinker:
         if isinstance(trial.recipe, Train):
             recipe = Shrink(lever=self.name, parent=trial.recipe)
             yield Move(recipe=recipe, lever=self.name, prior=prior(0.1, 0.01))
+
+
+class Selector:
+    name, stage, paper, about = "select", Stage.TRAINING, "none", "for tests"
+
+    def moves(self, trial, context):
+        if any(t.recipe == trial.recipe for t in context.trials if t.ending.usable):
+            step = Step(lever=self.name, settings=Settings(columns=f'["{len(context.trials)}"]'))
+            yield Move(recipe=replace(trial.recipe, plan=Plan(parts=(step,))), lever=self.name, prior=prior(1.0, 0.01))
 
 
 @pytest.fixture
@@ -324,6 +333,36 @@ def test_nothing_is_built_on_altered_data_that_are_not_better_for_sure(search, f
     }
     assert (cleaned.data in made) is built_on
     assert () in made
+
+
+@pytest.mark.parametrize(
+    ("figure_of_fewer", "price", "built_on"), [(0.81, None, False), (0.86, None, True), (0.81, "0.01 USD", True)]
+)
+def test_nothing_but_fewer_columns_is_built_on_columns_that_luck_may_have_chosen(
+    search, figure_of_fewer, price, built_on
+):
+    fewer = Train(learner="line", plan=Plan(parts=(Step(lever="select", settings=Settings(columns='["a"]')),)))
+    column = Column(name="a", kind=Kind.NUMBER, price=None if price is None else Money.parse(price))
+    search = Search(replace(search._context, schema=Schema((column,))), search._learners, [Selector(), Shrinker()])
+    for number, (recipe, value) in enumerate([(Train(learner="line"), 0.8), (fewer, figure_of_fewer)]):
+        validation = {"roc_auc": figure(value, 0.03)}
+        search.tell(Trial(number=number, recipe=recipe, lever="x", ending=Ending.MEASURED, validation=validation))
+    made = {(r.move.lever, parents(r.move.recipe)[:1]) for r in search.rank() if r.move.lever != "start"}
+    assert (("shrinker", (fewer,)) in made) is built_on
+    assert ("shrinker", (Train(learner="line"),)) in made
+    assert any(lever == "select" for lever, _ in made)
+
+
+def test_luckily_chosen_columns_do_not_raise_the_bar_for_other_moves(search):
+    fewer = Train(learner="line", plan=Plan(parts=(Step(lever="select", settings=Settings(columns='["a"]')),)))
+    found = []
+    for recipes in ([Train(learner="line")], [Train(learner="line"), fewer]):
+        search.trials.clear()
+        for number, recipe in enumerate(recipes):
+            validation = {"roc_auc": figure(0.8 + 0.02 * number, 0.05)}
+            search.tell(Trial(number=number, recipe=recipe, lever="x", ending=Ending.MEASURED, validation=validation))
+        found.append({describe(r.move.recipe): r.improvement for r in search.rank() if r.move.lever == "start"})
+    assert found[0]["trees"] == pytest.approx(found[1]["trees"])
 
 
 def test_until_a_trial_keeps_the_limits_what_may_keep_them_is_tried_although_it_should_not_pay(search, monkeypatch):

@@ -32,8 +32,8 @@ def decide(
     """Choose among measured candidates, and say why in sentences.
 
     Those that meet every target are compared with the best of them, pairwise on the same rows. Two are equal
-    when the paired 95% interval of the difference covers zero and the observed loss is within
-    ``quality.tolerance``; then the cheaper to serve is taken. Where values are given, money decides: the value
+    when the paired 95% interval of the difference covers zero and the loss is within ``quality.tolerance``, as
+    observed and as ``expected``; then the cheaper to serve is taken. Where values are given, money decides: the value
     of the decisions less what serving them costs. If no candidate meets every target, the one nearest to them
     is returned, ``feasible`` is false, and the tightest target is named.
 

@@ -19,9 +19,9 @@ class Verdict(Enum):
     """What a paired difference says of the second of two candidates."""
 
     EQUAL = "equal"
-    """The interval covers zero and the observed loss is within the tolerance."""
+    """The interval covers zero, and the loss is within the tolerance: as observed, and luck taken off."""
     UNCLEAR = "not distinguishable with these rows"
-    """The interval covers zero, but the observed loss is beyond the tolerance."""
+    """The interval covers zero, but a loss beyond the tolerance was observed, or is to be expected."""
     APART = "apart"
 
 
@@ -75,8 +75,12 @@ class Comparison:
         return found.value - (found.value - found.low) * wider > 0
 
     def close(self, best: Candidate, other: Candidate) -> bool:
-        """Tell, without resampling, whether ``other`` could be equal to ``best``."""
-        return self.within(self.worth(best) - self.worth(other))
+        """Tell, without resampling, whether ``other`` could be equal to ``best``: as measured, and luck taken off."""
+        return self.within(self.worth(best) - self.worth(other)) and self.within(self.behind(best, other))
+
+    def behind(self, best: Candidate, other: Candidate) -> float:
+        """Return by how much ``other`` is expected to be worse, luck taken off."""
+        return self.promise(best) - self.promise(other)
 
     def within(self, loss: float) -> bool:
         """Tell whether a loss is tolerated; 0.795 - 0.785 is 0.01, whatever binary fractions make of it."""

@@ -89,7 +89,8 @@ def _runners_up(outcome: Outcome) -> list[str]:
     if equal:
         names, verb = listed([lineup.title(c) for c in equal]), "is" if len(equal) == 1 else "are"
         sentences.append(f"{names} {verb} equal to it on these rows, but not cheaper to serve.")
-    rest = [c for c in outcome.feasible if c is not best and c not in equal]
+    lucky = lineup.top(outcome.feasible)  # a sentence of its own says why it is not taken
+    rest = [c for c in outcome.feasible if c not in (best, lucky, *equal)]
     if rest:
         sentences.append(_second(lineup, best, lineup.top(rest)))
     return sentences
@@ -99,6 +100,13 @@ def _second(lineup: Lineup, best: Candidate, second: Candidate) -> str:
     name, compared = lineup.title(second), _difference(lineup.comparison.difference(best, second))
     if lineup.comparison.verdict(best, second) is Verdict.APART:
         return f"The next best, {name}, is behind ({compared})."
+    if lineup.comparison.within(lineup.comparison.worth(best) - lineup.comparison.worth(second)):
+        behind = figure(lineup.comparison.behind(best, second))
+        return (
+            f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but expected to be "
+            f"behind by {behind} once luck is taken off, more than the tolerance of "
+            f"{figure(lineup.comparison.tolerance)}."
+        )
     return (
         f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but behind by more "
         f"than the tolerance of {figure(lineup.comparison.tolerance)}: the better estimate stands."
@@ -163,6 +171,7 @@ def _gain(outcome: Outcome) -> str:
 
 def _why_not(outcome: Outcome, candidate: Candidate) -> str:
     lineup, best = outcome.lineup, outcome.best
+    name = lineup.comparison.metric.name
     if missed := lineup.missed(candidate):
         by_name = {t.name: t for t in lineup.targets}
         parts = [f"{NAMES.get(m.name, m.name)} by {amount(by_name[m.name], m.short)}" for m in missed]
@@ -172,4 +181,7 @@ def _why_not(outcome: Outcome, candidate: Candidate) -> str:
     if candidate in outcome.equal:
         return f"Equal to {lineup.title(best)} on these rows, but not the cheapest to serve."
     behind = lineup.comparison.worth(best) - lineup.comparison.worth(candidate)
-    return f"Behind {lineup.title(best)} by {figure(behind)} in {lineup.comparison.metric.name}."
+    if lineup.comparison.within(behind):
+        expected = figure(lineup.comparison.behind(best, candidate))
+        return f"Expected to be behind {lineup.title(best)} by {expected} in {name}, luck taken off."
+    return f"Behind {lineup.title(best)} by {figure(behind)} in {name}."

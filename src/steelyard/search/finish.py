@@ -12,7 +12,7 @@ from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
 from steelyard.measure import paired
 from steelyard.recipe import Recipe, Train, digest, trainings
-from steelyard.search.allowance import CLOSING, trained_for
+from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
 from steelyard.search.executors import Finished
@@ -158,7 +158,7 @@ def _ship(loop: Loop, trial: Trial) -> None:
 
 def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
-    left = Seconds(loop.allowance.remaining() - CLOSING)
+    left = Seconds(loop.allowance.remaining() - SHIPPING)
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
     if (loop.journal.interrupted and needed > PATIENCE) or needed * HOPE > left:
         return (

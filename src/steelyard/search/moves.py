@@ -10,18 +10,18 @@ al. 2025, arXiv 2507.12453).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
 from steelyard.decide.altered import plain
+from steelyard.levers.training.parts import SELECT
 from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest, trainings
 from steelyard.search.experience import Experience, experience
 from steelyard.search.prospects import Prospects
 from steelyard.search.scale import is_constant
 from steelyard.search.spending import OVERHEAD, Free, Gain, Pace, Worth
-from steelyard.tasks import Metric, metric
-from steelyard.units import Estimate
+from steelyard.tasks import metric
 
 TASTE = 0.1
 """Share of the rows for the first look at a learner that takes long."""
@@ -141,15 +141,15 @@ class Search:
         """Return the aim that a measured trial is expected to have, higher better, luck taken off."""
         return self._prospects().expected(trial)
 
-    def _prospects(self) -> Prospects:
-        return Prospects(self._context, tuple(self.trials), self.terms.experience)
+    def _prospects(self, trials: Sequence[Trial] | None = None) -> Prospects:
+        return Prospects(self._context, tuple(self.trials if trials is None else trials), self.terms.experience)
 
     def _pace(self) -> Pace:
         return Pace.of(self.trials if self.terms.measured_pace else (), self._context)
 
     def _starts(self, running: Sequence[Trial]) -> list[Ranked]:
         """Return the first trainings that were not made: on all rows, or on a share first where all take long."""
-        pace, prospects, tried = self._pace(), self._prospects(), self._tried(running)
+        pace, prospects, tried = self._pace(), self._prospects(self._sound()), self._tried(running)
         found = []
         for learner in self._learners:
             move = self._start(learner)
@@ -189,26 +189,53 @@ class Search:
 
     def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
-        told = tuple(self._aside(t) for t in self.trials)
-        context = replace(self._context, trials=(*told, *waiting))
-        prospects, pace, seen = self._prospects(), self._pace(), self._tried(running)
-        for trial in known(told):
-            for lever in self._levers:
+        told, sound = self._told(), self._sound()
+        prospects, pace, seen = self._prospects(sound), self._pace(), self._tried(running)
+        for lever in self._levers:
+            mine = told if lever.name == SELECT else sound
+            context = replace(self._context, trials=(*mine, *waiting))
+            for trial in known(mine):
                 for move in lever.moves(trial, context):
                     if (name := digest(move.recipe)) not in seen:
                         seen.add(name)
                         gain = prospects.pull(move, trial, lever.stage)
                         yield Ranked(move, gain, pace.corrected(move))
 
-    def _aside(self, trial: Trial) -> Trial:
-        """Return a trial as levers may see it: on altered data that do not look better for sure, nothing is built."""
-        aim, figures = metric(self._context.task.aim), {t.recipe: t.validation for t in known(self.trials)}
+    def _told(self) -> tuple[Trial, ...]:
+        """Return the trials as levers may see them: nothing is built on altered data that prove nothing."""
+        return tuple(self._aside(t, plain, "on altered data, which are not better for sure") for t in self.trials)
+
+    def _sound(self) -> tuple[Trial, ...]:
+        """Return them as levers may that are after quality: nothing is built on columns that luck may have chosen.
+
+        Fewer columns are cheaper to collect and serve. Which to leave out was chosen by the rows that judge the
+        choice, so what stands on it looks better than it is, and more so with each step. Columns with a price are
+        another matter: doing without them is what was asked for.
+        """
+        if any(column.price is not None for column in self._context.schema.features):
+            return self._told()
+        return tuple(self._aside(t, _whole, "on columns that are not better than all for sure") for t in self._told())
+
+    def _aside(self, trial: Trial, bare_of: Callable[[Train], Train], why: str) -> Trial:
+        """Return a trial, pruned where one of its trainings does not look better for sure than its bare form."""
         for leaf in trainings(trial.recipe) if trial.ending.usable else ():
-            bare, altered = figures.get(plain(leaf)), figures.get(leaf)
-            if plain(leaf) == leaf or (bare is not None and altered is not None and _surely(altered, bare, aim)):
-                continue
-            return replace(trial, ending=Ending.PRUNED, note="on altered data, which are not better for sure")
+            if (bare := bare_of(leaf)) != leaf and not self._surely(leaf, bare):
+                return replace(trial, ending=Ending.PRUNED, note=why)
         return trial
+
+    def _surely(self, better: Train, worse: Train) -> bool:
+        """Tell whether all that a training's figure may be lies above another's; the paired test at the end is sharper.
+
+        Not where one of them was not measured.
+        """
+        aim, found = metric(self._context.task.aim), {}
+        for trial in known(self.trials):
+            if trial.recipe in (better, worse):
+                found[trial.recipe] = trial.validation[aim.name]
+        if len(found) < 2:
+            return False
+        low = min(aim.higher_is_better(found[better].low), aim.higher_is_better(found[better].high))
+        return low > aim.higher_is_better(found[worse].value)
 
     def _tried(self, running: Sequence[Trial]) -> set[str]:
         recipes = [t.recipe for t in (*self.trials, *running)]
@@ -220,10 +247,10 @@ def as_asked(recipe: Recipe) -> Recipe:
     return replace(recipe, plan=replace(recipe.plan, rounds=None)) if isinstance(recipe, Train) else recipe
 
 
-def _surely(better: Mapping[str, Estimate], worse: Mapping[str, Estimate], aim: Metric) -> bool:
-    """Tell whether all that a figure may be lies above another; the paired test at the end is sharper."""
-    low = min(aim.higher_is_better(better[aim.name].low), aim.higher_is_better(better[aim.name].high))
-    return low > aim.higher_is_better(worse[aim.name].value)
+def _whole(leaf: Train) -> Train:
+    """Return a training on all columns."""
+    parts = tuple(part for part in leaf.plan.parts if part.lever != SELECT)
+    return replace(leaf, plan=replace(leaf.plan, parts=parts))
 
 
 def _words(seconds: float) -> str:
