@@ -262,6 +262,14 @@ def test_settings_are_honoured(table, meter, settings):
 # --------------------------------------------------------------------------------------------- what ships
 
 
+@pytest.mark.parametrize(("numbers", "pieces"), [(1, 16), (12, 16), (16, 12), (24, 8), (200, 8)])
+def test_the_more_numbers_there_are_the_fewer_pieces_each_is_cut_into(numbers, pieces):
+    columns = [Column(name=f"x{n}", kind=Kind.NUMBER, distinct=50) for n in range(numbers)]
+    flags = [Column(name=f"flag{n}", kind=Kind.NUMBER, distinct=2) for n in range(40)]
+    schema = Schema((*columns, *flags))
+    assert Mlp().space(Task(problem=Problem.REGRESSION, target="y", aim="rmse"), schema).default("pieces") == pieces
+
+
 def test_members_share_their_weights_in_the_graph_too(table, meter):
     made = table()
     two, eight = (fit(made, Plan(settings=Settings(members=members), rounds=1), meter=meter) for members in (2, 8))

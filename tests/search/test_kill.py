@@ -15,8 +15,8 @@ from steelyard.search.events import read_events
 
 KILLS = 30
 SEED = 20261122
-LONGEST = 9.0
-"""Seconds after which a process is killed at the latest; starting alone takes about three."""
+LONGEST = 6.0
+"""Seconds after which a process is killed at the latest; starting alone takes up to two."""
 
 
 def start(*words):

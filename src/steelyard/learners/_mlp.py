@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from steelyard.learners._mlp_net import Net
     from steelyard.learners._mlp_train import Rows
 
-PIECES = 16
+PIECES, FEWEST_PIECES = 16, 8
+"""Pieces of a number by default: between these, so that all numbers together have about :data:`CUT`."""
+CUT = 192
+"""More inputs than that made the net worse on tables of many numbers (vehicle, satimage), fewer on those of few."""
 CATEGORY_WIDTH = 8
 USUAL_EPOCHS = 40
 """Epochs after which early stopping ends a training with defaults, on the whole."""
@@ -96,7 +99,8 @@ class Mlp:
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of the net, the pace, and how columns are coded."""
         sorts = {} if task.problem is Problem.REGRESSION else {"class_weight": CLASS_WEIGHT}
-        return Space({**SETTINGS, **sorts, **text_settings(schema, most=20_000)})
+        cut = {"pieces": replace(SETTINGS["pieces"], default=_pieces(schema))}
+        return Space({**SETTINGS, **cut, **sorts, **text_settings(schema, most=20_000)})
 
     def burden(self, settings: Settings) -> float:
         """Return how much it costs to serve: weights of its hidden layers; more rounds make it no larger."""
@@ -133,10 +137,17 @@ class Mlp:
         return FittedMlp(inputs=inputs, net=net, scale=scale, work=work, rounds=epochs, stopped=stopped)
 
 
+def _pieces(schema: Schema) -> int:
+    """Return the pieces that a number is cut into by default: the fewer, the more numbers there are."""
+    numbers = [c for c in schema.of(Kind.NUMBER, Kind.TIME) if c.distinct is None or c.distinct > 2]
+    return max(FEWEST_PIECES, min(PIECES, CUT // max(1, len(numbers))))
+
+
 def _seconds(task: Task, schema: Schema, rows: int) -> float:
     """Return the seconds that training should take on one core: the fixed part of steps, and products a row."""
     text = len(schema.of(Kind.TEXT))
-    pieces = [min(column.distinct or PIECES, PIECES) for column in schema.of(Kind.NUMBER, Kind.TIME)]
+    most = _pieces(schema)
+    pieces = [min(column.distinct or most, most) for column in schema.of(Kind.NUMBER, Kind.TIME)]
     inputs = sum(pieces) + PIECES * DIRECTIONS * text + CATEGORY_WIDTH * len(schema.of(Kind.CATEGORY))
     steps = max(min(rows / 32, 24), rows / 1024)
     a_row = 2.4e-5 + 6e-8 * inputs + 1e-6 * sums_of(task)
