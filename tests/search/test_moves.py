@@ -24,6 +24,7 @@ from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train, descr
 from steelyard.search.allowance import trained_for
 from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
+from steelyard.search.prospects import LOSSLESS
 from steelyard.search.spending import OverHorizon
 from steelyard.units import Estimate, How, Money, Seconds
 
@@ -169,6 +170,15 @@ def priced(search, decisions):
 def test_a_move_is_made_while_it_is_expected_to_return_its_price(search):
     dear, cheap = priced(search, 1.0), priced(search, 1e12)
     assert len(play(cheap, 60)) > len(play(dear, 60)) == 2
+
+
+def test_a_model_made_cheaper_is_worth_less_where_no_loss_is_tolerated(search):
+    def worth(tolerance):
+        asked = Search(replace(search._context, tolerance=tolerance), search._learners, search._levers)
+        asked.tell(first(asked, "line", figure(0.8)))
+        return next(r.improvement for r in asked.rank() if r.move.lever == "shrinker")
+
+    assert worth(0.0) == pytest.approx(LOSSLESS * worth(0.01))
 
 
 def test_the_outlook_names_return_range_and_price(search):

@@ -68,7 +68,7 @@ SETTINGS: Mapping[str, Setting] = {
         default=2, low=1, high=1000, log=True, unit="rows", about="Rows that a category needs for numbers of its own."
     ),
     "members": Setting(default=8, about="Nets that share weights and are averaged."),
-    "epochs": Setting(default=60, about="Most times that training goes over the rows."),
+    "epochs": Setting(default=150, about="Most times that training goes over the rows."),
     "patience": Setting(default=10, unit="epochs", about="Epochs without a lower loss after which training ends."),
     "batch": Setting(default=0, unit="rows", about="Rows a step; 0: a 24th of all, but 32 to 1024."),
 }

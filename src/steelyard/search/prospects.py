@@ -25,6 +25,8 @@ FEWER, UNSURE = 0.05, 0.03
 """By how much the log error falls for each factor e of more rows, and the spread of that between learners; assumed."""
 CHEAPER = frozenset({"cascade", "select"})
 """Levers that make a model cheaper beside those that shrink it; what they bring is no quality."""
+LOSSLESS = 0.2
+"""Share of the models made cheaper that lose nothing, and so count where no loss is tolerated; assumed."""
 FADES = 0.02
 """Distance from the best trial, as a share of the way, over which making a model cheaper loses its interest."""
 
@@ -225,7 +227,8 @@ class Prospects:
         It brings no quality: its prior counts in full next to the best trial and fades with the distance from it.
         """
         behind = math.exp(self.scale.seen(trial)) - math.exp(self._best)
-        share = move.prior.gain.value * math.exp(-max(0.0, behind) / FADES)
+        taken = 1.0 if self.context.tolerance > 0 else LOSSLESS
+        share = move.prior.gain.value * taken * math.exp(-max(0.0, behind) / FADES)
         return Gain(share, 0.0, move.prior.gain.high, share / math.exp(self._best), self._way)
 
     def _of_prior(self, move: Move, room: float) -> Gain:
@@ -234,8 +237,8 @@ class Prospects:
         mean = best - room + gain.value * room
         spread = max(1e-9, (gain.high - gain.low) / 3.92 * room)
         share = _improvement(mean, spread)
-        high = max(share, mean + 1.96 * spread)
-        return Gain(share, max(0.0, mean - 1.96 * spread), high, share / best, self._way)
+        low, high = mean - 1.96 * spread, max(share, mean + 1.96 * spread)
+        return Gain(share, low if low > 1e-9 * spread else 0.0, high, share / best, self._way)
 
     def _lower(self, mean: float, spread: float) -> Gain:
         """Return the gain of a log error that should fall by a normal amount."""

@@ -92,11 +92,11 @@ def _proposals(shares: Mapping[str, float], context: Context) -> Iterator[tuple[
     """Yield the columns to keep, what that should bring, and why."""
     useful = {name: share for name, share in shares.items() if share > IDLE}
     idle = len(shares) - len(useful)
-    bring = gain(0.003, 0.0, 0.02, "columns that say nothing are noise to learn; few gain much by leaving them out")
+    bring = gain(0.001, 0.0, 0.02, "columns that say nothing are noise to learn; few gain much by leaving them out")
     yield frozenset(useful), bring, f"leaves out {_columns(idle)} that nothing was lost with when shuffled"
     half = sorted(useful, key=lambda name: -useful[name])[: (len(useful) + 1) // 2]
     lost = 1 - sum(useful[name] for name in half)
-    bring = gain(0.001, 0.0, 0.01, "rarely better than all columns; what it brings is a cheaper row, as a gain")
+    bring = gain(0.0005, 0.0, 0.01, "rarely better than all columns; what it brings is a cheaper row, as a gain")
     yield frozenset(half), bring, f"keeps the {len(half)} columns that hold {1 - lost:.0%} of all importance"
     cheap = _without_dear(shares, context)
     bring = gain(0.02, 0.0, 0.05, "what not having to collect a priced column is worth, as a gain")
