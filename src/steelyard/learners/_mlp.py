@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 PIECES, FEWEST_PIECES = 16, 8
 """Pieces of a number by default: between these, so that all numbers together have about :data:`CUT`."""
-CUT = 192
+CUT = 144
 """More inputs than that made the net worse on tables of many numbers (vehicle, satimage), fewer on those of few."""
 CATEGORY_WIDTH = 8
 USUAL_EPOCHS = 40
