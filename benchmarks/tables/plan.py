@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sets import SETS
+from sets import PLANNED, SETS
 from store import Case
 from tools import BUDGETS, LONG, LONG_SETS, SEEDS, TOOLS
 
@@ -20,7 +20,11 @@ GROUPS = {
     "defaults": lambda name: not TOOLS[name].searches,
     "searches": lambda name: TOOLS[name].searches,
 }
-SIZES = {"small": lambda name: SETS[name].small, "large": lambda name: not SETS[name].small}
+SIZES = {
+    "small": lambda name: SETS[name].small,
+    "large": lambda name: not SETS[name].small,
+    "more": lambda name: name not in PLANNED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Slice:
         budgets, seeds = (_words(environment.get(name, "")) for name in ("BUDGETS", "SEEDS"))
         return cls(
             tools=_named("ONLY", only, TOOLS, GROUPS),
-            sets=_named("SETS", sets, SETS, SIZES),
+            sets=_named("SETS", sets, SETS, SIZES) if sets else PLANNED,
             budgets=frozenset(map(int, budgets)) or None,
             seeds=frozenset(map(int, seeds)) or None,
             named=bool(only or sets),
@@ -63,24 +67,24 @@ class Slice:
         )
 
 
-def cases() -> Iterator[Case]:
+def cases(sets: frozenset[str] = PLANNED) -> Iterator[Case]:
     """Yield every case, the most telling first: first seed, then the others, then what is told of beside the bars."""
     short, main = BUDGETS
-    yield from _pass((0, main), 0)
-    yield from _pass((short,), 0)
+    yield from _pass(sets, (0, main), 0)
+    yield from _pass(sets, (short,), 0)
     for seed in range(1, SEEDS):
-        yield from _pass((0, short, main), seed)
+        yield from _pass(sets, (0, short, main), seed)
     extra = sorted({b for tool in TOOLS.values() for b in tool.budgets} - {0, *BUDGETS})
-    yield from _pass(tuple(extra), 0)
+    yield from _pass(sets, tuple(extra), 0)
     for name in LONG_SETS:
         for tool in TOOLS.values():
             if tool.searches and tool.long:
                 yield Case(tool.name, name, LONG, 0)
 
 
-def _pass(budgets: tuple[int, ...], seed: int) -> Iterator[Case]:
+def _pass(sets: frozenset[str], budgets: tuple[int, ...], seed: int) -> Iterator[Case]:
     for table in SETS.values():
-        if seed and not table.small:
+        if table.name not in sets or (seed and not table.small):
             continue
         for budget in budgets:
             for tool in TOOLS.values():

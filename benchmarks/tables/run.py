@@ -26,7 +26,7 @@ MINUTES = 150.0
 def missing(store: Store, asked: Slice) -> Iterator[Case]:
     """Yield the cases of a slice that are to be measured."""
     fresh = os.environ.get("FRESH", "") not in ("", "0")
-    for case in cases():
+    for case in cases(asked.sets):
         if not asked.holds(case):
             continue
         tool = TOOLS[case.tool]
