@@ -214,7 +214,7 @@ def test_a_command_does_not_see_the_settings_of_the_harness(bench, tmp_path, mon
 
 
 def test_every_set_has_every_budget_and_small_sets_three_seeds(bench):
-    every = list(bench.plan.cases())
+    every = list(bench.plan.cases(frozenset(bench.sets.SETS)))
     assert len(every) == len(set(every))
     for name, table in bench.sets.SETS.items():
         seeds = {case.seed for case in every if case.set == name and case.tool == "flaml" and case.budget == 120}
@@ -230,10 +230,23 @@ def test_all_tools_of_a_set_stand_together_so_that_half_a_call_can_be_compared(b
     assert {case.tool for case in first} >= {"ours", *bench.tools.SEARCHES, "catboost", "lightgbm"}
 
 
+def test_the_bars_are_about_twelve_sets_and_the_others_are_measured_where_they_are_named(bench):
+    def sets(environment):
+        asked = bench.plan.Slice.asked(environment)
+        return {case.set for case in bench.plan.cases(asked.sets) if asked.holds(case)}
+
+    planned = bench.sets.PLANNED
+    assert len(planned) == 12
+    assert sets({}) == sets({"ONLY": "ours"}) == planned >= set(bench.tools.LONG_SETS)
+    assert sets({"SETS": "more", "BUDGETS": "30"}) == set(bench.sets.SETS) - planned
+    problems = [bench.sets.SETS[name].problem for name in planned]
+    assert min(map(problems.count, ("binary", "multiclass", "regression"))) >= 3
+
+
 def test_a_slice_is_named_by_tools_sets_budgets_and_seeds(bench):
     asked = bench.plan.Slice.asked({"ONLY": "ours,defaults", "SETS": "small churn", "BUDGETS": "30", "SEEDS": "0"})
     assert asked.named
-    chosen = [case for case in bench.plan.cases() if asked.holds(case)]
+    chosen = [case for case in bench.plan.cases(asked.sets) if asked.holds(case)]
     assert {case.tool for case in chosen} == {"ours", "catboost", "lightgbm"}
     assert {case.budget for case in chosen} == {0, 30}
     assert {case.seed for case in chosen} == {0}
@@ -241,7 +254,7 @@ def test_a_slice_is_named_by_tools_sets_budgets_and_seeds(bench):
 
 
 def test_a_name_that_is_not_known_is_refused_with_the_names_there_are(bench):
-    with pytest.raises(ValueError, match="SETS: 'chrun' is not known; names are small, large, german_credit"):
+    with pytest.raises(ValueError, match="SETS: 'chrun' is not known; names are small, large, more, german_credit"):
         bench.plan.Slice.asked({"SETS": "chrun"})
 
 
