@@ -15,8 +15,8 @@ _EXIT_CODES = """\
 
 Every ending of the `steelyard` command has a number and a sentence. A number is never used again for something else, \
 so scripts may rely on them; from 10 on they say what to look at: 10s the spec and the data, 20s the outcome, \
-30s the run folder, 40s the bundle. Beside its code, every foreseen error prints one message with the way out, and no \
-traceback.
+30s the run folder, 40s the bundle, 50s the server, 60s asking one. Beside its code, every foreseen error prints one \
+message with the way out, and no traceback.
 
 | code | name | meaning |
 |---|---|---|

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steelyard.api import Run, check, evaluate, open_run, predict, resume, run
     from steelyard.bundle import Bundle
+    from steelyard.client import AsyncClient, Client
     from steelyard.estimators import SteelyardClassifier, SteelyardRegressor
     from steelyard.spec import AtLeast, AtMost, Budget, Quality, Serving, Spec, Traffic, Value
 
 _HOMES = {
     "steelyard.api": ("Run", "check", "evaluate", "open_run", "predict", "resume", "run"),
     "steelyard.bundle": ("Bundle",),
+    "steelyard.client": ("AsyncClient", "Client"),
     "steelyard.estimators": ("SteelyardClassifier", "SteelyardRegressor"),
     "steelyard.spec": ("AtLeast", "AtMost", "Budget", "Quality", "Serving", "Spec", "Traffic", "Value"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AsyncClient",
     "AtLeast",
     "AtMost",
     "Budget",
     "Bundle",
+    "Client",
     "Quality",
     "Run",
     "Serving",

@@ -28,6 +28,11 @@ class Exit(IntEnum):
     RUN_UNREADABLE = 32
     BUNDLE_REFUSED = 40
     ROWS_REFUSED = 41
+    SERVING_REFUSED = 50
+    SERVER_UNREACHABLE = 60
+    SERVER_REFUSED = 61
+    LOAD_TOO_WEAK = 62
+    TARGET_MISSED = 63
 
 
 MEANING: dict[Exit, str] = {
@@ -48,6 +53,14 @@ MEANING: dict[Exit, str] = {
     Exit.RUN_UNREADABLE: "The run folder is missing, or its record is damaged.",
     Exit.BUNDLE_REFUSED: "The bundle is damaged, unsafe, or of a newer protocol, and was not loaded.",
     Exit.ROWS_REFUSED: "The rows do not fit the bundle's signature; the message names the column.",
+    Exit.SERVING_REFUSED: "A server cannot start as it was asked to (a setting, a port, a certificate); "
+    "the message names every problem.",
+    Exit.SERVER_UNREACHABLE: "A server cannot be reached, is not ready, or does not answer in time.",
+    Exit.SERVER_REFUSED: "A server refused a request, or answered what its protocol does not allow; "
+    "the message says which.",
+    Exit.LOAD_TOO_WEAK: "The load generator is not twice as fast as what it measured; "
+    "the figures are printed, not vouched for.",
+    Exit.TARGET_MISSED: "Under load the server missed the target of latency (in a search: at every rate).",
 }
 
 
@@ -115,6 +128,30 @@ class RowsRefused(SteelyardError):
     exit_code = Exit.ROWS_REFUSED
 
 
+class ServingRefused(SteelyardError):
+    """A server that cannot start as it was asked to."""
+
+    exit_code = Exit.SERVING_REFUSED
+
+
+class ServerUnreachable(SteelyardError):
+    """A server that cannot be reached, is not ready, or does not answer in time."""
+
+    exit_code = Exit.SERVER_UNREACHABLE
+
+
+class ServerRefused(SteelyardError):
+    """A server refused a request, or answered what its protocol does not allow."""
+
+    exit_code = Exit.SERVER_REFUSED
+
+
+class RequestInvalid(SteelyardError):
+    """A request to a server, or a load of them, that cannot be made as asked."""
+
+    exit_code = Exit.USAGE
+
+
 class MissingExtra(SteelyardError, ImportError):
     """A package is needed that an extra of Steelyard brings."""
 
@@ -133,6 +170,7 @@ EXTRA_OF = {
     "torch": "deep",
     "cleanlab": "clean",
     "ray": "ray",
+    "httpx": "client",
 }
 
 

@@ -21,7 +21,10 @@ def test_import_steelyard_loads_nothing_heavy_and_few_modules():
     assert len(loaded) < 300
 
 
-@pytest.mark.parametrize("module", ["cli", "spec", "registry", "tasks", "data", "report", "measure", "money", "decide"])
+@pytest.mark.parametrize(
+    "module",
+    ["cli", "client", "spec", "registry", "tasks", "data", "report", "load", "measure", "money", "decide"],
+)
 def test_no_package_loads_anything_heavy_by_being_imported(module):
     assert not modules_after(f"import steelyard.{module}") & (HEAVY - {"onnxruntime"})
 

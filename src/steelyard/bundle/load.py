@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard import recipe as recipes
 from steelyard.bundle.cells import RowReader
+from steelyard.bundle.front_ends import Cells
 from steelyard.bundle.manifest import Manifest, Several
 from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.running import GraphModel, JoinedModel, Model
@@ -112,6 +113,26 @@ class Bundle:
             If a column is missing or a value does not fit.
         """
         return self._model.row(self._row(row))
+
+    def cells(self, row: Mapping[str, Any]) -> Cells:
+        """Return the typed cells of one row of raw values, for :meth:`answer_cells`.
+
+        Raises
+        ------
+        RowsRefused
+            If a column is missing or a value does not fit.
+        """
+        return self._row(row)
+
+    def answer_cells(self, cells: Cells) -> Answer:
+        """Answer one row that is typed already, each cell as it would stand in a typed column.
+
+        Raises
+        ------
+        RowsRefused
+            If the row has no finite score.
+        """
+        return self._model.row(cells)
 
     def answer_rows(self, frame: Any) -> Answer:
         """Answer anything that is like a table: a data frame, a dict of lists, a list of dicts, or one dict.

@@ -1,0 +1,14 @@
+"""An endpoint for a bundle: the Open Inference Protocol and plain JSON rows, batched, within limits, counted.
+
+Needs the core install alone. :class:`Settings` says how to serve, :func:`serve` does it until a signal, and
+:func:`make_app` gives the ASGI application for a server of one's own.
+"""
+
+from __future__ import annotations
+
+from steelyard.serve.keys import Key, Scope, new_secret, parse_key, read_keys
+from steelyard.serve.limits import Limits
+from steelyard.serve.server import make_app, serve
+from steelyard.serve.settings import Settings
+
+__all__ = ["Key", "Limits", "Scope", "Settings", "make_app", "new_secret", "parse_key", "read_keys", "serve"]

@@ -1,0 +1,48 @@
+"""The answer to an inference request: JSON, followed by binary tensors where they were asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from steelyard.contracts import Answer
+from steelyard.serve.http import Reply
+from steelyard.serve.model import Served
+from steelyard.serve.oip.datatypes import strings_to_bytes
+from steelyard.serve.oip.requests import Asked
+from steelyard.serve.oip.signature import LABEL, SCORES
+
+
+def encode(served: Served, asked: Asked, answer: Answer) -> Reply:
+    """Return the reply to a request."""
+    outputs, parts = [], []
+    for name, is_binary in asked.outputs:
+        output, values = _output(served, name, answer)
+        if is_binary:
+            raw = strings_to_bytes(values) if name == LABEL else np.asarray(values, "<f8").tobytes()
+            output["parameters"] = {"binary_data_size": len(raw)}
+            parts.append(raw)
+        else:
+            output["data"] = values if isinstance(values, list) else values.ravel().tolist()
+        outputs.append(output)
+    data = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
+    if asked.id is not None:
+        data["id"] = asked.id
+    head = orjson.dumps(data)
+    if not parts:
+        return Reply(200, head)
+    headers = ((b"inference-header-content-length", b"%d" % len(head)),)
+    return Reply(200, b"".join([head, *parts]), b"application/octet-stream", headers)
+
+
+def _output(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any], Any]:
+    """Return what is said of an output, and its values."""
+    rows = len(answer.decided)
+    if name == SCORES:
+        return {"name": name, "datatype": "FP64", "shape": [rows, served.task.width]}, answer.scores
+    if name == LABEL:
+        labels = [served.task.classes[code] for code in answer.decided.tolist()]
+        return {"name": name, "datatype": "BYTES", "shape": [rows]}, labels
+    return {"name": name, "datatype": "FP64", "shape": [rows]}, answer.decided

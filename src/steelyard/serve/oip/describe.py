@@ -1,0 +1,110 @@
+"""What a server and its models say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from steelyard.contracts import Kind
+from steelyard.serve.metrics import Histogram
+from steelyard.serve.model import Served
+from steelyard.serve.oip.signature import Tensor, inputs_of, outputs_of, takes_rows
+from steelyard.serve.repository import Deployed
+
+_NANOSECONDS = 1e9
+
+
+def server_metadata(*, repository: bool) -> dict[str, Any]:
+    """Return the metadata of the server."""
+    extensions = ["binary_tensor_data", "model_configuration", "statistics"]
+    if repository:
+        extensions.append("model_repository")
+    return {"name": "steelyard", "version": version("steelyard"), "extensions": extensions}
+
+
+def metadata(served: Served) -> dict[str, Any]:
+    """Return the metadata of a model."""
+    return {
+        "name": served.name,
+        "versions": [served.version],
+        "platform": "steelyard_bundle",
+        "inputs": [_metadata_of(tensor) for tensor in inputs_of(served)],
+        "outputs": [_metadata_of(tensor) for tensor in outputs_of(served)],
+        "parameters": _parameters(served),
+    }
+
+
+def _metadata_of(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+
+
+def _parameters(served: Served) -> dict[str, Any]:
+    """Return what the protocol has no word for: classes, units, and whether rows can be one tensor."""
+    columns = served.layout.columns
+    return {
+        "digest": served.digest,
+        "target": served.task.target,
+        "classes": list(served.task.classes),
+        "kinds": {name: column.kind.value for name, column in columns.items()},
+        "units": {value.name: value.unit for value in served.bundle.manifest.signature.inputs if value.name in columns},
+        "rows_as_one_tensor": takes_rows(served),
+        "images": [name for name, column in columns.items() if column.kind is Kind.IMAGE],
+    }
+
+
+def configuration(deployed: Deployed) -> dict[str, Any]:
+    """Return the configuration of a model, in Triton's words; the first side of each shape, the rows, is left out."""
+    served, batcher = deployed.served, deployed.batcher
+    return {
+        "name": served.name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": batcher.batch,
+        "input": [_configured(tensor) for tensor in inputs_of(served)],
+        "output": [_configured(tensor) for tensor in outputs_of(served)],
+        "version_policy": {"specific": {"versions": [int(served.version)]}},
+        "dynamic_batching": {"max_queue_delay_microseconds": round(batcher.max_delay * 1e6)},
+        "instance_group": [{"name": served.name, "kind": "KIND_CPU", "count": 1}],
+    }
+
+
+def _configured(tensor: Tensor) -> dict[str, Any]:
+    datatype = "STRING" if tensor.datatype == "BYTES" else tensor.datatype
+    return {"name": tensor.name, "data_type": f"TYPE_{datatype}", "dims": list(tensor.shape[1:]) or [1]}
+
+
+def statistics(several: Iterable[Deployed]) -> dict[str, Any]:
+    """Return what was counted of some models, in Triton's words; durations in nanoseconds."""
+    return {"model_stats": [_statistics_of(deployed) for deployed in several]}
+
+
+def _statistics_of(deployed: Deployed) -> dict[str, Any]:
+    counted, nothing = deployed.metrics, {"count": 0, "ns": 0}
+    return {
+        "name": counted.model,
+        "version": counted.version,
+        "last_inference": round(counted.last * 1000),
+        "inference_count": counted.rows,
+        "execution_count": counted.batch_rows.count,
+        "inference_stats": {
+            "success": {"count": counted.requests, "ns": _ns(counted.wait) + _ns(counted.compute)},
+            "fail": {"count": counted.failed, "ns": 0},
+            "queue": {"count": counted.wait.count, "ns": _ns(counted.wait)},
+            "compute_input": nothing,
+            "compute_infer": {"count": counted.compute.count, "ns": _ns(counted.compute)},
+            "compute_output": nothing,
+        },
+        "batch_stats": [],
+    }
+
+
+def _ns(seconds: Histogram) -> int:
+    return round(seconds.total * _NANOSECONDS)
+
+
+def index(several: Iterable[Deployed]) -> list[dict[str, str]]:
+    """Return the index of the repository."""
+    return [
+        {"name": each.served.name, "version": each.served.version, "state": "READY", "reason": ""} for each in several
+    ]

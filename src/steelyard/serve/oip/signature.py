@@ -1,0 +1,47 @@
+"""What a model's tensors are called: one input a column, and the outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steelyard.contracts import Kind
+from steelyard.serve.model import Served
+
+ROWS = "rows"
+"""The one input that holds whole rows of a model whose columns are all numbers."""
+SCORES, LABEL, VALUE = "scores", "label", "value"
+_OF_CLASSES, _OF_VALUE = (SCORES, LABEL), (VALUE,)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of the signature; the first side of its shape is the number of rows."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+def takes_rows(served: Served) -> bool:
+    """Tell whether whole rows can be sent as one tensor."""
+    return served.layout.is_numeric and ROWS not in served.layout.columns
+
+
+def inputs_of(served: Served) -> tuple[Tensor, ...]:
+    """Return the inputs, one a column, each in its natural datatype."""
+    return tuple(
+        Tensor(name, "FP64" if column.kind in {Kind.NUMBER, Kind.TIME} else "BYTES", (-1, 1))
+        for name, column in served.layout.columns.items()
+    )
+
+
+def names_of_outputs(served: Served) -> tuple[str, ...]:
+    """Return what the outputs are called."""
+    return _OF_VALUE if served.predicts_value else _OF_CLASSES
+
+
+def outputs_of(served: Served) -> tuple[Tensor, ...]:
+    """Return the outputs: probabilities and a label, or a value."""
+    if served.predicts_value:
+        return (Tensor(VALUE, "FP64", (-1,)),)
+    return Tensor(SCORES, "FP64", (-1, served.task.width)), Tensor(LABEL, "BYTES", (-1,))

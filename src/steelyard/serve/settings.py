@@ -1,0 +1,128 @@
+"""What an operator may set. All of it is checked at once, and what cannot be honoured is refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from steelyard.errors import ServingRefused
+from steelyard.serve.keys import Key
+from steelyard.serve.limits import Limits
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RANGES = {
+    "port": (0, 65535, "0 takes any free one"),
+    "threads": (1, 256, "threads of one inference"),
+    "batch": (0, 65536, "rows; 0 measures the best"),
+    "max_delay_ms": (0, 10_000, "milliseconds"),
+    "queue": (1, 1_000_000, "rows"),
+    "deadline_ms": (1, 3_600_000, "milliseconds"),
+    "keep_alive_seconds": (1, 3600, "seconds"),
+    "grace_seconds": (0, 3600, "seconds"),
+    "log_share": (0, 1, "share of requests"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to serve one bundle.
+
+    Raises
+    ------
+    ServingRefused
+        If a setting is out of its range or cannot be honoured; every problem is named.
+
+    Examples
+    --------
+    >>> Settings(port=70000, batch=-1)
+    Traceback (most recent call last):
+    steelyard.errors.ServingRefused: cannot serve:
+      port must be from 0 to 65535 (0 takes any free one); got 70000
+      batch must be from 0 to 65536 (rows; 0 measures the best); got -1
+    """
+
+    name: str = "model"
+    """What clients call the model."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: tuple[Key, ...] = ()
+    no_keys: bool = False
+    """Let anybody in; only on a loopback address."""
+    threads: int = 1
+    """Of ONNX Runtime, for one inference."""
+    batch: int = 0
+    """Most rows to compute at once; 0 takes the size that was measured to be best at the start."""
+    max_delay_ms: float = 0.0
+    """How long the first row of a batch may wait for others; with 0 nothing waits while the model is free."""
+    queue: int = 1024
+    """Most rows that may wait."""
+    deadline_ms: float = 30_000.0
+    """How long a request may wait in the queue, unless it asks for less."""
+    limits: Limits = field(default_factory=Limits)
+    keep_alive_seconds: int = 75
+    grace_seconds: int = 30
+    """How long requests in flight may take once the server was told to stop."""
+    log_share: float = 0.0
+    """Share of requests that are logged; those that end in an error of the server always are."""
+    repository: bool = False
+    """Whether the calls under ``/v2/repository`` are answered."""
+    certfile: Path | None = None
+    keyfile: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check every setting.
+
+        Raises
+        ------
+        ServingRefused
+            If any cannot be honoured.
+        """
+        if problems := [*self._out_of_range(), *self._contradictions()]:
+            raise ServingRefused("cannot serve:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def _out_of_range(self) -> Iterator[str]:
+        for name, (low, high, what) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                yield f"{name} must be from {low} to {high} ({what}); got {getattr(self, name)}"
+        for limit in fields(Limits):
+            if not getattr(self.limits, limit.name) > 0:
+                yield f"the limit {limit.name} must be above 0; got {getattr(self.limits, limit.name)}"
+
+    def _contradictions(self) -> Iterator[str]:
+        if not _NAME.fullmatch(self.name):
+            yield f"the name {self.name!r} must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+        if self.no_keys and self.keys:
+            yield "no keys and keys were both asked for; give one of them"
+        if self.no_keys and not self.is_loopback:
+            yield f"without keys only a loopback address may be served; {self.host!r} is none: give a key"
+        if 0 < self.batch > self.queue:
+            yield f"a batch of {self.batch} rows never fits a queue of {self.queue}; make the queue longer"
+        if self.max_delay_ms >= self.deadline_ms:
+            yield f"max_delay_ms {self.max_delay_ms:g} must be below deadline_ms {self.deadline_ms:g}"
+        yield from self._tls()
+
+    def _tls(self) -> Iterator[str]:
+        if self.certfile is None:
+            if self.keyfile is not None:
+                yield "a TLS key needs its certificate; give both"
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certfile, self.keyfile, password="")
+        except FileNotFoundError:
+            yield f"there is no file {self.certfile} or {self.keyfile}; name the TLS certificate and its key"
+        except (OSError, ssl.SSLError) as problem:
+            yield f"the TLS certificate {self.certfile} and its key cannot be used: {problem}"
