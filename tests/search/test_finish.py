@@ -8,7 +8,7 @@ from steelyard.contracts import Ending, Trial
 from steelyard.recipe import Train, digest
 from steelyard.search import finish
 from steelyard.search.allowance import SHIPPING
-from steelyard.search.finish import HOPE
+from steelyard.search.finish import BRIEF, HOPE, SOON
 from steelyard.units import Seconds
 
 NEEDED = 10.0
@@ -21,14 +21,14 @@ def ending(monkeypatch):
     tried = []
     part = SimpleNamespace(name="holdout", fit=range(800))
 
-    def of(remaining, left, problem=""):
+    def of(remaining, left, problem="", needed=NEEDED):
         tried.clear()
         monkeypatch.setattr(finish, "rounds_of", lambda *_: ())
         monkeypatch.setattr(finish, "replace", lambda job, **_: job)
         finished = SimpleNamespace(left=left, seconds=3.0, problem=problem)
         monkeypatch.setattr(finish, "send", lambda *_: tried.append(True) or finished)
         loop = SimpleNamespace(
-            allowance=SimpleNamespace(remaining=lambda: Seconds(remaining), refit_seconds=lambda _: NEEDED),
+            allowance=SimpleNamespace(remaining=lambda: Seconds(remaining), refit_seconds=lambda _: needed),
             history=SimpleNamespace(trials={0: TRIAL}),
             journal=SimpleNamespace(interrupted=False),
             watcher=SimpleNamespace(phase=lambda _: None),
@@ -50,6 +50,11 @@ def test_a_refit_is_tried_while_it_may_end_in_time(ending, share, tried):
     assert was is tried
     assert bundle == ("x.all" if tried else f"{digest(TRIAL.recipe)}/holdout")
     assert bool(notes) is not tried
+
+
+@pytest.mark.parametrize(("remaining", "tried"), [(SHIPPING, True), (SOON + 0.2, True), (SOON, False)])
+def test_a_brief_refit_is_made_with_what_little_is_left(ending, remaining, tried):
+    assert ending(remaining, {"bundle": "x.all", "notes": []}, needed=BRIEF / 2)[2] is tried
 
 
 def test_a_refit_that_ends_late_is_not_taken_and_the_reason_is_said(ending):

@@ -106,7 +106,7 @@ def test_a_client_that_left_costs_no_work(start, slow):
     model, first = held(server, slow)
     body = b'{"age": 5}'
     with socket.create_connection(("127.0.0.1", server.port)) as gone:
-        gone.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        gone.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         until(lambda: server.deployed.batcher.waiting == 1)
     stays = asks(server, [{"age": 6}, {"age": 7}])
     until(lambda: server.deployed.batcher.waiting == 3)

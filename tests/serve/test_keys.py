@@ -111,3 +111,14 @@ def test_a_setting_that_cannot_be_honoured_is_refused(given, said):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_a_loopback_address_may_be_without_keys(host):
     assert Settings(no_keys=True, host=host).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost", 200), ("127.0.0.1:1", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403)],
+)
+def test_without_keys_a_name_that_leads_here_from_the_web_is_refused(serving, host, status):
+    body = {"rows": [{"age": 33.0}]}
+    answered = serving["numbers"].post("/predict", json=body, headers={"host": host})
+    assert answered.status_code == status, answered.text
+    assert ("loopback name" in answered.text) is (status == 403)

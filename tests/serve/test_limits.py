@@ -17,7 +17,7 @@ INFER = "/v2/models/model/infer"
 
 
 def post(size, *, headers="", path="/predict"):
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{headers}\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n{headers}\r\n".encode()
 
 
 def status_of(answer):
@@ -53,7 +53,7 @@ def test_a_body_that_does_not_arrive_is_given_up(start):
     assert server.errors() == {"too_slow": 1}
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /v2 HTTP/1.1\r\nHost: x\r\n", b"GET"])
+@pytest.mark.parametrize("sent", [b"", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n", b"GET"])
 def test_headers_that_do_not_arrive_are_given_up(start, sent):
     server = start(limits=Limits(header_seconds=0.1))
     began = time.monotonic()
@@ -63,16 +63,16 @@ def test_headers_that_do_not_arrive_are_given_up(start, sent):
 
 def test_headers_of_a_second_request_are_given_up_too(start):
     server = start(limits=Limits(header_seconds=0.1))
-    answer = server.raw(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /v2 HTTP/1.1\r\nHo")
+    answer = server.raw(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /v2 HTTP/1.1\r\nHo")
     assert answer.endswith(b'{"live":true}')
 
 
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 3000 + b"\r\n\r\n",
-        b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 3000,
-        b"GET /v2/" + b"a" * 3000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 3000 + b"\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 3000,
+        b"GET /v2/" + b"a" * 3000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /v2/health/live HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n",
     ],
 )

@@ -9,6 +9,7 @@ from steelyard.contracts import Task
 from steelyard.decide import reasons
 from steelyard.decide.altered import unproven
 from steelyard.decide.candidates import Candidate, cheapest, frontier
+from steelyard.decide.columns import ceilings
 from steelyard.decide.comparison import Comparison, Paired, Verdict, tolerance_of
 from steelyard.decide.decision import Decision
 from steelyard.decide.lineup import Lineup, Outcome
@@ -32,8 +33,9 @@ def decide(
     """Choose among measured candidates, and say why in sentences.
 
     Those that meet every target are compared with the best of them, pairwise on the same rows. Two are equal
-    when the paired 95% interval of the difference covers zero and the loss is within ``quality.tolerance``, as
-    observed and as ``expected``; then the cheaper to serve is taken. Where values are given, money decides: the value
+    when the paired 95% interval of the difference covers zero and the observed loss is within
+    ``quality.tolerance``; then the cheaper to serve is taken. Fewer columns, chosen by the same rows, count there as no
+    better than all of them. Where values are given, money decides: the value
     of the decisions less what serving them costs. If no candidate meets every target, the one nearest to them
     is returned, ``feasible`` is false, and the tightest target is named.
 
@@ -91,7 +93,8 @@ def _comparison(
     candidates: Sequence[Candidate], comparison: Comparison, spec: Spec, baseline: Candidate | None
 ) -> Comparison:
     best = max(candidates, key=comparison.worth)
-    return replace(comparison, tolerance=tolerance_of(spec.quality.tolerance, comparison.metric, best, baseline))
+    tolerance = tolerance_of(spec.quality.tolerance, comparison.metric, best, baseline)
+    return replace(comparison, tolerance=tolerance, ceilings=ceilings(candidates, comparison.worth))
 
 
 def _lineup(

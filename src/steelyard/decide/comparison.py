@@ -19,9 +19,9 @@ class Verdict(Enum):
     """What a paired difference says of the second of two candidates."""
 
     EQUAL = "equal"
-    """The interval covers zero, and the loss is within the tolerance: as observed, and luck taken off."""
+    """The interval covers zero and the observed loss is within the tolerance."""
     UNCLEAR = "not distinguishable with these rows"
-    """The interval covers zero, but a loss beyond the tolerance was observed, or is to be expected."""
+    """The interval covers zero, but the observed loss is beyond the tolerance."""
     APART = "apart"
 
 
@@ -31,13 +31,15 @@ class Comparison:
 
     With values, the cost of serving is taken off first: both are money per thousand decisions. ``expected`` holds,
     by number, the aim that a candidate is expected to have where that is not its validation figure, higher better:
-    the best of many figures owes a part of its lead to luck.
+    the best of many figures owes a part of its lead to luck. ``ceilings`` holds, by number, the worth that a candidate
+    counts as at most where it is held against the best for being cheaper (:mod:`steelyard.decide.columns`).
     """
 
     metric: Metric
     paired: Paired
     tolerance: float
     expected: Mapping[int, float] = field(default_factory=dict)
+    ceilings: Mapping[int, float] = field(default_factory=dict)
     _known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
     _bare: dict[tuple[int, int], Estimate] = field(default_factory=dict)
 
@@ -75,12 +77,13 @@ class Comparison:
         return found.value - (found.value - found.low) * wider > 0
 
     def close(self, best: Candidate, other: Candidate) -> bool:
-        """Tell, without resampling, whether ``other`` could be equal to ``best``: as measured, and luck taken off."""
-        return self.within(self.worth(best) - self.worth(other)) and self.within(self.behind(best, other))
+        """Tell, without resampling, whether ``other`` could be equal to ``best``."""
+        return self.within(self.behind(best, other))
 
     def behind(self, best: Candidate, other: Candidate) -> float:
-        """Return by how much ``other`` is expected to be worse, luck taken off."""
-        return self.promise(best) - self.promise(other)
+        """Return by how much ``other`` is worse, no more granted to it than its ceiling."""
+        worth = self.worth(other)
+        return self.worth(best) - min(worth, self.ceilings.get(other.number, worth))
 
     def within(self, loss: float) -> bool:
         """Tell whether a loss is tolerated; 0.795 - 0.785 is 0.01, whatever binary fractions make of it."""

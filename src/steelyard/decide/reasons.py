@@ -101,11 +101,10 @@ def _second(lineup: Lineup, best: Candidate, second: Candidate) -> str:
     if lineup.comparison.verdict(best, second) is Verdict.APART:
         return f"The next best, {name}, is behind ({compared})."
     if lineup.comparison.within(lineup.comparison.worth(best) - lineup.comparison.worth(second)):
-        behind = figure(lineup.comparison.behind(best, second))
         return (
-            f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but expected to be "
-            f"behind by {behind} once luck is taken off, more than the tolerance of "
-            f"{figure(lineup.comparison.tolerance)}."
+            f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but its columns were "
+            f"chosen by them: it counts as no better than the same training on all columns, which is behind by "
+            f"{figure(lineup.comparison.behind(best, second))}."
         )
     return (
         f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but behind by more "
@@ -182,6 +181,6 @@ def _why_not(outcome: Outcome, candidate: Candidate) -> str:
         return f"Equal to {lineup.title(best)} on these rows, but not the cheapest to serve."
     behind = lineup.comparison.worth(best) - lineup.comparison.worth(candidate)
     if lineup.comparison.within(behind):
-        expected = figure(lineup.comparison.behind(best, candidate))
-        return f"Expected to be behind {lineup.title(best)} by {expected} in {name}, luck taken off."
+        counted = figure(lineup.comparison.behind(best, candidate))
+        return f"Its columns were chosen by these rows; on all of them it is behind {lineup.title(best)} by {counted}."
     return f"Behind {lineup.title(best)} by {figure(behind)} in {name}."

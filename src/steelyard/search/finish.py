@@ -27,6 +27,8 @@ READING = 2.0
 """Seconds that weighing what ships, and reading test, may take where the budget leaves them less."""
 HOPE = 0.5
 """Share of the time that a refit should take with which it is still tried: one that ends late is not taken."""
+BRIEF, SOON = 0.5, 1.5
+"""Seconds that a refit may need to be made although less than :data:`SHIPPING` is left, and what it leaves at least."""
 PATIENCE = 10.0
 """Seconds of a refit that is still made after Ctrl-C."""
 
@@ -158,8 +160,10 @@ def _ship(loop: Loop, trial: Trial) -> None:
 
 def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
-    left = Seconds(loop.allowance.remaining() - SHIPPING)
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
+    left = Seconds(loop.allowance.remaining() - SHIPPING)
+    if needed <= BRIEF:  # a second for one, with what its worker may have to load
+        left = max(left, Seconds(min(2 * BRIEF, loop.allowance.remaining() - SOON)))
     if (loop.journal.interrupted and needed > PATIENCE) or needed * HOPE > left:
         return (
             _measured(loop, trial),

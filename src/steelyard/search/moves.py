@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
 from steelyard.decide.altered import plain
+from steelyard.decide.columns import whole
 from steelyard.levers.training.parts import SELECT
 from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest, trainings
 from steelyard.search.experience import Experience, experience
@@ -214,7 +215,7 @@ class Search:
         """
         if any(column.price is not None for column in self._context.schema.features):
             return self._told()
-        return tuple(self._aside(t, _whole, "on columns that are not better than all for sure") for t in self._told())
+        return tuple(self._aside(t, whole, "on columns that are not better than all for sure") for t in self._told())
 
     def _aside(self, trial: Trial, bare_of: Callable[[Train], Train], why: str) -> Trial:
         """Return a trial, pruned where one of its trainings does not look better for sure than its bare form."""
@@ -245,12 +246,6 @@ class Search:
 def as_asked(recipe: Recipe) -> Recipe:
     """Return a training as it was asked for, before a deadline wrote its rounds into it."""
     return replace(recipe, plan=replace(recipe.plan, rounds=None)) if isinstance(recipe, Train) else recipe
-
-
-def _whole(leaf: Train) -> Train:
-    """Return a training on all columns."""
-    parts = tuple(part for part in leaf.plan.parts if part.lever != SELECT)
-    return replace(leaf, plan=replace(leaf.plan, parts=parts))
 
 
 def _words(seconds: float) -> str:

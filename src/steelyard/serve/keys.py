@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from steelyard.errors import ServingRefused, nearest
@@ -128,9 +130,14 @@ class Gate:
         Raises
         ------
         Fault
-            401 without a known key, 403 if it does not open this.
+            401 without a known key, 403 if it does not open this. Without any keys, 403 where the ``Host`` is not this
+            machine by a loopback name: a page of the web may have its own name lead here (DNS rebinding).
         """
         if self._open:
+            if not is_of_this_machine(headers.get(b"host", b"")):
+                raise Fault(
+                    403, "host", "without keys only requests to a loopback name, such as localhost, are answered"
+                )
             return
         shown = _shown(headers)
         if shown is None:
@@ -150,3 +157,21 @@ def _shown(headers: Mapping[bytes, bytes]) -> bytes | None:
     if bearer is None:
         return headers.get(b"x-api-key")
     return bearer[7:].strip() if bearer[:7].lower() == b"bearer " else None
+
+
+@lru_cache(maxsize=64)
+def is_of_this_machine(host: bytes) -> bool:
+    """Tell whether a ``Host`` header names this machine by a loopback name or address.
+
+    Examples
+    --------
+    >>> [is_of_this_machine(host) for host in (b"localhost:8000", b"127.0.0.1", b"[::1]:80", b"evil.example:8000", b"")]
+    [True, True, True, False, False]
+    """
+    name = host.decode("latin-1").rpartition("]")[0].lstrip("[") or host.decode("latin-1").partition(":")[0]
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
