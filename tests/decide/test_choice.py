@@ -207,6 +207,13 @@ def test_fewer_columns_count_as_no_better_than_all_when_they_are_held_against_th
         )
 
 
+def test_fewer_columns_that_are_worse_than_all_count_as_what_they_are(bench):
+    step = Step(lever="select", settings=Settings(columns='["a"]'))
+    fewer = bench.candidate(1, 0.785, cost=0.02, recipe=Train(learner="linear", plan=Plan(parts=(step,))))
+    everything = bench.candidate(2, 0.795, cost=0.05, recipe=Train(learner="linear"))
+    assert bench.decide([fewer, everything, bench.candidate(3, 0.80, cost=0.08)]).number == 2
+
+
 def test_a_figure_that_is_told_apart_is_taken_whatever_was_expected(bench):
     better, worse = bench.candidate(1, 0.85), bench.candidate(2, 0.80)
     assert bench.decide([better, worse], half=0.01, expected={1: 0.79, 2: 0.80}).number == 1

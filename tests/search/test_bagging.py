@@ -10,6 +10,7 @@ from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Ending, Errand
 from steelyard.errors import SteelyardError
 from steelyard.levers.refusal import LeverRefused
+from steelyard.measure import peak_rss_bytes
 from steelyard.recipe import Plan, Settings, Step, Train
 from steelyard.registry import learners
 from steelyard.search.bagging import bag
@@ -111,6 +112,7 @@ def test_each_model_trains_without_its_fold_and_stops_by_it(bench, kept, monkeyp
 def test_a_bag_is_measured_shipped_and_refitted_as_the_mean_of_its_models(kept, job):
     folder, dataset = kept
     outcome = outcome_from_json(execute(job(QUICK)))
+    assert 0 < outcome.peak_bytes <= peak_rss_bytes()
     assert (outcome.ending, outcome.note, outcome.rounds) == (Ending.MEASURED, "", ())
     store = Store(folder)
     rounds = rounds_of(QUICK, store)

@@ -57,6 +57,10 @@ def test_a_brief_refit_is_made_with_what_little_is_left(ending, remaining, tried
     assert ending(remaining, {"bundle": "x.all", "notes": []}, needed=BRIEF / 2)[2] is tried
 
 
+def test_a_longer_refit_is_not_made_at_the_expense_of_what_follows(ending):
+    assert not ending(SHIPPING, {"bundle": "x.all", "notes": []}, needed=3 * BRIEF)[2]
+
+
 def test_a_refit_that_ends_late_is_not_taken_and_the_reason_is_said(ending):
     bundle, notes, was = ending(60.0, None, problem="it was cut short after 3 of 9 rounds")
     assert (was, bundle) == (True, f"{digest(TRIAL.recipe)}/holdout")

@@ -1,5 +1,6 @@
 """What is tried next depends on recipes and scores alone, and on nothing twice."""
 
+import json
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -75,7 +76,7 @@ class Selector:
 
     def moves(self, trial, context):
         if any(t.recipe == trial.recipe for t in context.trials if t.ending.usable):
-            step = Step(lever=self.name, settings=Settings(columns=f'["{len(context.trials)}"]'))
+            step = Step(lever=self.name, settings=Settings(columns=f'["{trial.number}"]'))
             yield Move(recipe=replace(trial.recipe, plan=Plan(parts=(step,))), lever=self.name, prior=prior(1.0, 0.01))
 
 
@@ -360,7 +361,18 @@ def test_nothing_but_fewer_columns_is_built_on_columns_that_luck_may_have_chosen
     made = {(r.move.lever, parents(r.move.recipe)[:1]) for r in search.rank() if r.move.lever != "start"}
     assert (("shrinker", (fewer,)) in made) is built_on
     assert ("shrinker", (Train(learner="line"),)) in made
-    assert any(lever == "select" for lever, _ in made)
+    assert {trial.number for trial in search.trials} == {
+        int(json.loads(part.settings["columns"])[0])
+        for r in search.rank()
+        if r.move.lever == "select"
+        for part in r.move.recipe.plan.parts
+    }
+
+
+def test_nothing_is_built_on_fewer_columns_where_all_of_them_were_not_measured(search):
+    fewer = Train(learner="line", plan=Plan(parts=(Step(lever="select", settings=Settings(columns='["a"]')),)))
+    search.tell(Trial(number=0, recipe=fewer, lever="x", ending=Ending.MEASURED, validation={"roc_auc": figure(0.9)}))
+    assert {r.move.lever for r in search.rank()} == {"start"}
 
 
 def test_luckily_chosen_columns_do_not_raise_the_bar_for_other_moves(search):

@@ -115,7 +115,14 @@ def test_a_loopback_address_may_be_without_keys(host):
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("localhost", 200), ("127.0.0.1:1", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403)],
+    [
+        ("localhost", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 403),
+        ("", 403),
+        ("127.0.0.1]evil.example", 403),
+    ],
 )
 def test_without_keys_a_name_that_leads_here_from_the_web_is_refused(serving, host, status):
     body = {"rows": [{"age": 33.0}]}

@@ -18,6 +18,7 @@ from steelyard.serve.faults import Fault
 
 _SHORTEST = 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_HOST = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^\[\]:]+))(?::[0-9]{1,5})?")
 
 
 class Scope(StrEnum):
@@ -168,7 +169,8 @@ def is_of_this_machine(host: bytes) -> bool:
     >>> [is_of_this_machine(host) for host in (b"localhost:8000", b"127.0.0.1", b"[::1]:80", b"evil.example:8000", b"")]
     [True, True, True, False, False]
     """
-    name = host.decode("latin-1").rpartition("]")[0].lstrip("[") or host.decode("latin-1").partition(":")[0]
+    found = _HOST.fullmatch(host.decode("latin-1"))
+    name = (found["bracketed"] or found["plain"]) if found else ""
     if name.lower() == "localhost":
         return True
     try:
