@@ -10,11 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from steelyard.bundle import load
 from steelyard.serve import Settings, make_app
-from steelyard.serve.server import _config
+from steelyard.serve.server import Server as WebServer
 
 _spec = importlib.util.spec_from_file_location(
     "bundles_for_serving", Path(__file__).parents[1] / "bundle" / "conftest.py"
@@ -58,8 +57,7 @@ class Server:
         self.app = app
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        config = _config(app, app.settings)
-        self.server = uvicorn.Server(config)
+        self.server = WebServer(app)
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
         self.thread.start()
         while not self.server.started:
@@ -69,7 +67,7 @@ class Server:
 
     @property
     def deployed(self):
-        return self.app.repository.only
+        return self.app.repository.only.stable
 
     def raw(self, sent, wait=10):
         """Send bytes over a connection of its own and return what comes back until the server closes it."""

@@ -10,12 +10,13 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve import http
 from steelyard.serve.access_log import AccessLog
 from steelyard.serve.batching import ClientLeft
+from steelyard.serve.endpoint import Asking
 from steelyard.serve.faults import Fault, malformed, overloaded, unfit
 from steelyard.serve.http import Disconnected, Receive, Request, Scope, Send
 from steelyard.serve.keys import Gate
@@ -33,6 +34,18 @@ _LEFT = 499
 """What is counted for clients that did not wait; nobody receives it."""
 
 
+class Companion(Protocol):
+    """What runs beside the HTTP server on the same event loop: another protocol, a writer, a watcher."""
+
+    async def start(self) -> None:
+        """Begin; called before the server says that it is ready."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """End within so many seconds; called when no request is left."""
+        ...
+
+
 class App:
     """An ASGI application that serves the models of a repository.
 
@@ -43,6 +56,7 @@ class App:
     def __init__(self, settings: Settings, repository: Repository) -> None:
         self.settings, self.repository = settings, repository
         self.metrics = Metrics()
+        self.companions: list[Companion] = []
         self.in_flight = 0
         """Requests that are read or worked on now."""
         self._held = 0
@@ -68,7 +82,7 @@ class App:
             try:
                 headers = http.headers_of(scope["headers"])
                 request_id = self._id_of(headers)
-                request = Request(scope["method"], scope["path"], headers, receive)
+                request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
                 found, words = find(request.method, request.path)
                 route = found.name
                 if found.scope is not None:
@@ -102,7 +116,24 @@ class App:
         if self.in_flight > most:
             raise overloaded("crowd", f"{most:,} requests are worked on already; try again in a second")
 
-    def wait_of(self, request: Request, asked: float | None = None) -> float:
+    def asking(self, request: Request, wait: float | None = None) -> Asking:
+        """Return what is known of a request.
+
+        Parameters
+        ----------
+        request
+            The request.
+        wait
+            Seconds that its body says it may wait.
+
+        Raises
+        ------
+        Fault
+            If the header ``X-Deadline-Ms`` is no whole number above 0.
+        """
+        return Asking(request.id, request.headers, self.wait_of(request.headers, wait), request.has_left)
+
+    def wait_of(self, headers: http.Headers, asked: float | None = None) -> float:
         """Return how many seconds a request may wait in the queue: what it asks for, but no more than is set.
 
         Raises
@@ -111,7 +142,7 @@ class App:
             If the header ``X-Deadline-Ms`` is no whole number above 0.
         """
         most = self.settings.deadline_ms / 1000
-        header = request.headers.get(b"x-deadline-ms")
+        header = headers.get(b"x-deadline-ms")
         if header is not None:
             if not header.isdigit() or len(header) > 9 or int(header) == 0:
                 raise malformed("the header X-Deadline-Ms must be a whole number of milliseconds above 0")

@@ -35,6 +35,7 @@ class Request:
     path: str
     headers: Headers
     receive: Receive
+    id: str
 
     def has_left(self) -> bool:
         """Tell whether the client has closed the connection since its body was read."""

@@ -1,24 +1,12 @@
-"""Which models a server has, each with the queue before it. Versions will live here."""
+"""Which models a server has, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from steelyard.errors import nearest
-from steelyard.serve.batching import Batcher
+from steelyard.serve.endpoint import Endpoint
 from steelyard.serve.faults import not_found
-from steelyard.serve.metrics import ModelMetrics
-from steelyard.serve.model import Served
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A model that answers requests: itself, its queue, and what was counted of it."""
-
-    served: Served
-    batcher: Batcher
-    metrics: ModelMetrics
 
 
 class Repository:
@@ -27,36 +15,34 @@ class Repository:
     __slots__ = ("_models",)
 
     def __init__(self) -> None:
-        self._models: dict[str, Deployed] = {}
+        self._models: dict[str, Endpoint] = {}
 
-    def __iter__(self) -> Iterator[Deployed]:
+    def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._models.values())
 
-    def add(self, deployed: Deployed) -> None:
+    def add(self, endpoint: Endpoint) -> None:
         """Make a model known; one of the same name is replaced."""
-        self._models[deployed.served.name] = deployed
+        self._models[endpoint.name] = endpoint
 
-    def find(self, name: str, version: str = "") -> Deployed:
-        """Return a model; without a version, the one that serves.
+    def find(self, name: str) -> Endpoint:
+        """Return a model.
 
         Raises
         ------
         Fault
-            404 if there is no such model or version.
+            404 if there is none of that name.
         """
         found = self._models.get(name)
         if found is None:
             raise not_found(f"no model is named {name[:80]!r}{nearest(name[:80], self._models)}")
-        if version and version != found.served.version:
-            raise not_found(f"model {name!r} has no version {version[:80]!r}; it has {found.served.version!r}")
         return found
 
     @property
-    def only(self) -> Deployed:
+    def only(self) -> Endpoint:
         """The model that ``/predict`` asks."""
         return next(iter(self._models.values()))
 
     def close(self) -> None:
         """End the threads of every model."""
-        for deployed in self:
-            deployed.batcher.close()
+        for endpoint in self:
+            endpoint.close()

@@ -41,22 +41,21 @@ class Route:
 
 async def predict(app: App, request: Request) -> Reply:
     """Answer rows by column."""
-    deployed = app.repository.only
-    wait = app.wait_of(request)
+    endpoint = app.repository.only
+    deployed = endpoint.choose(request.headers)
+    asking = app.asking(request)
     body = await app.read(request)
     table = await app.apart(len(body), rows.read, deployed.served, body, app.settings.limits)
-    answer = await deployed.batcher.answer(table, wait=wait, has_left=request.has_left)
-    return json_reply(rows.reply(deployed.served, answer))
+    return json_reply(rows.reply(await endpoint.answer(deployed, table, asking)))
 
 
 async def infer(app: App, request: Request, name: str, version: str = "") -> Reply:
     """Answer tensors."""
-    deployed = app.repository.find(name, version)
+    endpoint = app.repository.find(name)
+    deployed = endpoint.choose(request.headers, version)
     body = await app.read(request)
     asked = await app.apart(len(body), oip.parse, deployed.served, request.headers, body, app.settings.limits)
-    wait = app.wait_of(request, asked.wait)
-    answer = await deployed.batcher.answer(asked.table, wait=wait, has_left=request.has_left)
-    return oip.encode(deployed.served, asked, answer)
+    return oip.encode(asked, await endpoint.answer(deployed, asked.table, app.asking(request, asked.wait)))
 
 
 async def live(app: App, request: Request) -> Reply:
@@ -79,35 +78,34 @@ async def server(app: App, request: Request) -> Reply:
 
 async def metadata(app: App, request: Request, name: str, version: str = "") -> Reply:
     """Tell what a model is."""
-    del request
-    return json_reply(oip.metadata(app.repository.find(name, version).served))
+    endpoint = app.repository.find(name)
+    return json_reply(oip.metadata(endpoint.choose(request.headers, version).served))
 
 
 async def model_ready(app: App, request: Request, name: str, version: str = "") -> Reply:
     """Tell whether a model answers."""
-    del request
-    served = app.repository.find(name, version).served
-    return json_reply({"name": served.name, "ready": True})
+    endpoint = app.repository.find(name)
+    return json_reply({"name": endpoint.choose(request.headers, version).served.name, "ready": True})
 
 
 async def config(app: App, request: Request, name: str, version: str = "") -> Reply:
     """Tell how a model is run."""
-    del request
-    return json_reply(oip.configuration(app.repository.find(name, version)))
+    endpoint = app.repository.find(name)
+    return json_reply(oip.configuration(endpoint.choose(request.headers, version)))
 
 
 async def stats(app: App, request: Request, name: str = "", version: str = "") -> Reply:
     """Tell what was counted, of one model or of all."""
-    del request
-    several = [app.repository.find(name, version)] if name else app.repository
-    return json_reply(oip.statistics(several))
+    if name:
+        return json_reply(oip.statistics([app.repository.find(name).choose(request.headers, version)]))
+    return json_reply(oip.statistics(deployed for endpoint in app.repository for deployed in endpoint))
 
 
 async def index(app: App, request: Request) -> Reply:
     """List the models."""
     _refuse_repository(app)
     await app.read(request)
-    return json_reply(oip.index(app.repository))
+    return json_reply(oip.index(deployed for endpoint in app.repository for deployed in endpoint))
 
 
 async def change(app: App, request: Request, name: str) -> Reply:
@@ -126,14 +124,14 @@ def _refuse_repository(app: App) -> None:
 async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
-    models = [(each.metrics, each.batcher.waiting) for each in app.repository]
+    models = [(each.metrics, each.batcher.waiting) for endpoint in app.repository for each in endpoint]
     return Reply(200, app.metrics.text(models, app.in_flight).encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:
     """Return the description of all calls."""
     del request
-    return json_reply(document(app.repository.only.served, app.settings.limits))
+    return json_reply(document(app.repository.only.stable.served, app.settings.limits))
 
 
 async def page(app: App, request: Request) -> Reply:

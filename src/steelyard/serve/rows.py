@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.bundle.front_ends.base import Cells
-from steelyard.contracts import Answer, Kind
+from steelyard.contracts import Kind
 from steelyard.errors import RowsRefused
+from steelyard.serve.endpoint import Answered
 from steelyard.serve.faults import malformed, unfit
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
@@ -64,8 +65,9 @@ def _image(cell: Any, name: str) -> bytes:
     return checked_image(from_base64(cell, name), name)
 
 
-def reply(served: Served, answer: Answer) -> Mapping[str, Any]:
+def reply(answered: Answered) -> Mapping[str, Any]:
     """Return what is answered: a label with probabilities, or a value, for each row."""
+    served, answer = answered.served, answered.answer
     if served.predicts_value:
         predictions: list[dict[str, Any]] = [{"value": value} for value in answer.decided.tolist()]
     else:

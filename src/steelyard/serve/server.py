@@ -15,10 +15,11 @@ import uvicorn
 from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
 from steelyard.serve.batching import Batcher
+from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.protocol import protocol_with
-from steelyard.serve.repository import Deployed, Repository
+from steelyard.serve.repository import Repository
 from steelyard.serve.settings import Settings
 
 _OWN_FILES = 64
@@ -36,7 +37,7 @@ def make_app(folder: Path, settings: Settings) -> App:
     served = open_served(settings.name, folder, threads=settings.threads)
     served.warm_up()
     repository = Repository()
-    repository.add(_deployed(served, settings))
+    repository.add(Endpoint(_deployed(served, settings)))
     return App(settings, repository)
 
 
@@ -76,7 +77,7 @@ def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) 
     _allow_files(settings.limits.connections)
     with contextlib.closing(_bound(settings)) as bound, contextlib.closing(make_app(folder, settings)) as app:
         _settle_memory()
-        server = _Server(_config(app, settings), lambda: announce(_address(bound, settings)))
+        server = Server(app, announce=lambda: announce(_address(bound, settings)))
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is counted, not logged
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
             server.run(sockets=[bound])
@@ -107,21 +108,30 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it answers."""
+class Server(uvicorn.Server):
+    """uvicorn's server, which starts and stops what runs beside it and says when it answers."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = started
+    def __init__(self, app: App, *, announce: Callable[[], None] = lambda: None) -> None:
+        super().__init__(_config(app))
+        self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
+        for companion in self._app.companions:
+            await companion.start()
         await super().startup(sockets)
         if self.started:
             self._announce()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to listen, and end once the requests in flight are answered."""
+        await super().shutdown(sockets)
+        for companion in reversed(self._app.companions):
+            await companion.stop(self._app.settings.grace_seconds)
 
-def _config(app: App, settings: Settings) -> uvicorn.Config:
+
+def _config(app: App) -> uvicorn.Config:
+    settings = app.settings
     return uvicorn.Config(
         app,
         http=protocol_with(settings.limits),

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 
 from steelyard.contracts import Answer
+from steelyard.serve.endpoint import Answered
 from steelyard.serve.http import Reply
 from steelyard.serve.model import Served
 from steelyard.serve.oip.datatypes import strings_to_bytes
@@ -15,8 +16,9 @@ from steelyard.serve.oip.requests import Asked
 from steelyard.serve.oip.signature import LABEL, SCORES
 
 
-def encode(served: Served, asked: Asked, answer: Answer) -> Reply:
+def encode(asked: Asked, answered: Answered) -> Reply:
     """Return the reply to a request."""
+    served, answer = answered.served, answered.answer
     outputs, parts = [], []
     for name, is_binary in asked.outputs:
         output, values = _output(served, name, answer)

@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Any
 
 from steelyard.contracts import Kind
+from steelyard.serve.endpoint import Deployed
 from steelyard.serve.metrics import Histogram
 from steelyard.serve.model import Served
 from steelyard.serve.oip.signature import Tensor, inputs_of, outputs_of, takes_rows
-from steelyard.serve.repository import Deployed
 
 _NANOSECONDS = 1e9
 

@@ -1,0 +1,5 @@
+"""The command line as ``python -m steelyard.cli``."""
+
+from steelyard.cli import main
+
+main()
