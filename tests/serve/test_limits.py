@@ -207,11 +207,10 @@ def test_a_certificate_is_used_and_a_wrong_one_refused(tmp_path, start):
     subprocess.run(command, check=True, capture_output=True)
     with pytest.raises(ServingRefused, match="cannot be used"):
         Settings(no_keys=True, certfile=key, keyfile=cert)
-    settings = Settings(no_keys=True, certfile=cert, keyfile=key)
-    config = _config(start().app, settings)
+    server = start(certfile=cert, keyfile=key)
+    config = _config(server.app)
     config.load()
     assert isinstance(config.ssl, ssl.SSLContext)
-    server = start(certfile=cert, keyfile=key)
     with httpx.Client(verify=ssl.create_default_context(cafile=cert)) as client:
         assert client.get(f"https://127.0.0.1:{server.port}/v2/health/live").status_code == 200
 
