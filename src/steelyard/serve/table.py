@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.bundle.front_ends.base import Cells, picker
+from steelyard.bundle.front_ends.base import Blocks, Cells, picker
 from steelyard.contracts import Column, Columns, Floats, Kind, Schema
 
 _NUMERIC = frozenset({Kind.NUMBER, Kind.TIME})
@@ -42,7 +42,7 @@ def joined(tables: Sequence[Table]) -> Table:
 class Layout:
     """Which column lies where in the tables of one model."""
 
-    __slots__ = ("_pick_numbers", "_pick_others", "columns", "is_plain", "numbers", "others")
+    __slots__ = ("_pick_numbers", "_pick_others", "_places", "columns", "is_plain", "numbers", "others")
 
     columns: Mapping[str, Column]
     """What a row must hold, by name, in the order of the signature."""
@@ -55,6 +55,8 @@ class Layout:
         self.others = tuple(name for name, column in self.columns.items() if column.kind not in _NUMERIC)
         self.is_plain = not self.others and not any(column.notation for column in self.columns.values())
         """Whether a row is numbers alone, each of which is what it says: none is a date written as a number."""
+        self._places = {name: (0, place) for place, name in enumerate(self.numbers)}
+        self._places.update((name, (1, place)) for place, name in enumerate(self.others))
         self._pick_numbers, self._pick_others = picker(self.numbers), picker(self.others)
 
     @property
@@ -87,9 +89,7 @@ class Layout:
 
     def columns_of(self, table: Table) -> Columns:
         """Return typed columns; they are views of the table."""
-        made: dict[str, NDArray[Any]] = dict(zip(self.numbers, table.numbers.T, strict=True))
-        made.update(zip(self.others, table.others.T, strict=True))
-        return made
+        return Blocks(self._places, (table.numbers, table.others))
 
     def cells_of(self, table: Table) -> Cells:
         """Return the cells of a table of one row."""

@@ -34,8 +34,8 @@ class Strings:
     def __call__(self, columns: Columns) -> Tensors:
         """Return the tensor of some rows."""
         table = stack(columns, self.columns, np.object_)
-        table[table == None] = ""  # noqa: E711 - cell by cell
-        return {self.input: table}
+        missing = table == None  # noqa: E711 - cell by cell
+        return {self.input: np.where(missing, "", table) if missing.any() else table}
 
     def row(self, cells: Cells) -> Tensors:
         """Return the tensor of one row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NoReturn, Protocol
 
@@ -89,11 +89,67 @@ def picker(names: Sequence[str]) -> Callable[[Cells], tuple[Any, ...]]:
     return lambda cells: tuple(cells[name] for name in names)
 
 
+class Blocks(Mapping[str, NDArray[Any]]):
+    """Typed columns that lie side by side in tables, so that a front end takes many of them at once.
+
+    Parameters
+    ----------
+    places
+        The table and the column in it of each name.
+    tables
+        Arrays of shape (n, k).
+
+    Examples
+    --------
+    >>> blocks = Blocks({"a": (0, 0), "b": (0, 1)}, (np.array([[1.0, 2.0], [3.0, 4.0]]),))
+    >>> blocks["b"].tolist(), stack(blocks, ("b", "a"), np.float64).tolist()
+    ([2.0, 4.0], [[2.0, 1.0], [4.0, 3.0]])
+    """
+
+    __slots__ = ("_places", "_tables")
+
+    def __init__(self, places: Mapping[str, tuple[int, int]], tables: Sequence[NDArray[Any]]) -> None:
+        self._places, self._tables = places, tables
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        table, place = self._places[name]
+        return self._tables[table][:, place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def side_by_side(self, names: Sequence[str]) -> NDArray[Any] | None:
+        """Return some columns as one array, shape (n, k), not to be written to; ``None`` where they lie in two tables.
+
+        Raises
+        ------
+        RowsRefused
+            If there is no such column.
+        """
+        try:
+            found = [self._places[name] for name in names]
+        except KeyError as absent:
+            lacking(str(absent.args[0]), self._places)
+        table = self._tables[found[0][0]]
+        if any(place[0] != found[0][0] for place in found):
+            return None
+        places = [place[1] for place in found]
+        return table if places == list(range(table.shape[1])) else table[:, places]
+
+
 def stack(columns: Columns, names: Sequence[str], dtype: type[np.generic]) -> NDArray[Any]:
-    """Return some columns side by side, shape (n, k); with no names, n is taken from any column."""
+    """Return some columns side by side, shape (n, k), not to be written to.
+
+    With no names, n is taken from any column.
+    """
     if not names:
         n = len(next(iter(columns.values()), ()))
         return np.empty((n, 0), dtype)
+    if isinstance(columns, Blocks) and (block := columns.side_by_side(names)) is not None:
+        return block.astype(dtype, copy=False)
     table = np.empty((len(column(columns, names[0])), len(names)), dtype)
     for place, name in enumerate(names):
         table[:, place] = column(columns, name)
