@@ -8,7 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from steelyard.contracts import Answer
 from steelyard.errors import BundleRefused
+from steelyard.serve.batching import Batcher
+from steelyard.serve.metrics import ModelMetrics
+from steelyard.serve.model import Pace
+from steelyard.serve.table import Table
 
 
 def asks(server, *rows):
@@ -201,3 +206,49 @@ def test_many_at_once_are_each_given_their_own_answer(start, opened):
     found = [reply.json()["predictions"][0]["probabilities"]["yes"] for reply in asyncio.run(ask())]
     np.testing.assert_allclose(found, opened["mixed"].predict_proba(rows)[:, 1], rtol=1e-6)
     assert server.deployed.metrics.batch_rows.count < 120
+
+
+class Counting:
+    """A model that takes long by its pace, and counts its batches."""
+
+    name = "model"
+
+    def __init__(self, seconds):
+        self.pace, self.sizes = Pace(seconds, 0.0), []
+
+    def answer(self, table):
+        self.sizes.append(len(table))
+        return Answer(np.zeros((len(table), 2)), np.zeros(len(table), int))
+
+
+def trickled(seconds, *, turns=1, **settings):
+    """Ask for 20 rows, one after so many turns of the event loop; return the sizes of the batches."""
+    model = Counting(seconds)
+    batcher = Batcher(model, ModelMetrics("model", "1"), **{"batch": 64, "queue": 64, **settings})
+    row = Table(np.zeros((1, 1)), np.empty((1, 0), object))
+
+    async def ask():
+        asked = []
+        for _ in range(20):
+            asked.append(asyncio.create_task(batcher.answer(row, wait=10.0, has_left=lambda: False)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+
+    asyncio.run(ask())
+    batcher.close()
+    return model.sizes
+
+
+def test_a_long_batch_waits_while_every_turn_brings_more():
+    assert trickled(10.0) == [20]
+    assert trickled(10.0, batch=8)[0] == 8
+
+
+def test_a_batch_waits_for_nobody_when_no_more_come_or_its_patience_ends():
+    assert trickled(10.0, turns=5)[0] == 1
+    assert len(trickled(10.0, gather=0.0)) > 1
+
+
+def test_a_short_batch_is_not_kept_waiting():
+    assert len(trickled(0.0001)) > 5

@@ -3,6 +3,10 @@
 Nothing waits for company unless a delay was asked for: while one batch is computed the next one gathers by itself. At
 one request at a time, then, a batch is one row and costs one turn of the event loop over the inference.
 
+Only while every turn of the event loop brings more rows, as it does just after a batch was answered and its clients ask
+again, a batch that takes long waits for them, no longer than a share of what it is expected to take (``gather``). A
+net of 25 MB costs a quarter less per row in batches of 64 than of 32, as its weights are read once for all of them.
+
 A batch that is expected to take less than ``_INLINE`` is computed on the event loop itself: a thread and back would
 cost more than such a batch takes. Measured on one busy core (a net of 64-256-256-2, JSON of 64 numbers, least of 4
 rounds, without HTTP): one request at a time 0.26 ms of processor on the loop and 0.36 ms by the thread, 32 at a time
@@ -16,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from steelyard.contracts import Answer
 from steelyard.errors import BundleRefused, RowsRefused
@@ -28,6 +33,13 @@ _INLINE = 0.001
 """Seconds of compute above which a batch goes to the thread, so that the event loop never stands still for longer."""
 _NOTICED = 0.001
 """Seconds of waiting after which it is worth looking whether the client is still there."""
+
+GATHER = 0.25
+"""Where reading and computing have a core each; the model idles while its batch gathers."""
+GATHER_ALONE = 1.0
+"""Where they share one core: while requests are read the model could not compute anyway."""
+_STILL = 2
+"""Turns of the event loop without a new row after which nobody is on the way: one to read, one to be queued."""
 
 Outcome = Answer | RowsRefused | BundleRefused
 
@@ -48,6 +60,21 @@ class _Job:
         self.arrived = time.perf_counter()
 
 
+@dataclass(slots=True)
+class _Gathering:
+    """How a batch fills while the model is free."""
+
+    rows: int
+    until: float
+    still: int = 0
+
+    def goes_on(self, rows: int) -> bool:
+        """Tell whether rows still come, a turn after it was asked last."""
+        self.still = self.still + 1 if rows == self.rows else 0
+        self.rows = rows
+        return self.still < _STILL and time.perf_counter() < self.until
+
+
 class Batcher:
     """A queue and a thread for one model. Everything but the computing happens on the event loop.
 
@@ -63,13 +90,23 @@ class Batcher:
         Most rows that may wait.
     max_delay
         Seconds that the first row may wait for others while the model is free.
+    gather
+        Share of its expected time that a batch may wait while each turn of the event loop brings more rows.
     """
 
     def __init__(
-        self, served: Served, metrics: ModelMetrics, *, batch: int, queue: int, max_delay: float = 0.0
+        self,
+        served: Served,
+        metrics: ModelMetrics,
+        *,
+        batch: int,
+        queue: int,
+        max_delay: float = 0.0,
+        gather: float = GATHER,
     ) -> None:
         self._served, self._metrics = served, metrics
-        self._batch, self._most, self._max_delay = batch, queue, max_delay
+        self._batch, self._most, self._max_delay, self._gather = batch, queue, max_delay, gather
+        self._gathering = _Gathering(0, 0.0)
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
         self._is_busy = self._is_due = False
@@ -134,9 +171,16 @@ class Batcher:
                 self._timer = loop.call_later(max(0.0, left), self._dispatch, loop)
         elif not self._is_due:
             self._is_due = True
+            expected = self._served.pace.expected(self._waiting)
+            patience = self._gather * expected if expected > _INLINE else 0.0
+            self._gathering = _Gathering(self._waiting, time.perf_counter() + patience)
             loop.call_soon(self._dispatch, loop)
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        is_short = not self._is_busy and self._waiting < self._batch
+        if is_short and self._is_due and self._gathering.goes_on(self._waiting):
+            loop.call_soon(self._dispatch, loop)
+            return
         self._is_due = False
         if self._timer is not None:
             self._timer.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import resource
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import uvicorn
 
 from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
-from steelyard.serve.batching import Batcher
+from steelyard.serve.batching import GATHER, GATHER_ALONE, Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
@@ -49,6 +50,7 @@ def _deployed(served: Served, settings: Settings) -> Deployed:
         batch=settings.batch or min(served.batch, settings.queue),
         queue=settings.queue,
         max_delay=settings.max_delay_ms / 1000,
+        gather=GATHER if len(os.sched_getaffinity(0)) > 1 else GATHER_ALONE,
     )
     return Deployed(served, batcher, metrics)
 
