@@ -10,10 +10,10 @@ import pytest
 
 
 class Server:
-    """Answers each request after ``delay`` seconds; stands still between ``freeze_at`` and ``freeze_at + freeze``."""
+    """Answers each request after ``delay`` seconds; stands still for ``freeze`` seconds at request ``freeze_at``."""
 
     def __init__(self):
-        self.delay, self.freeze_at, self.freeze, self.status = 0.0, float("inf"), 0.0, 200
+        self.delay, self.freeze_at, self.freeze, self.status = 0.0, 0, 0.0, 200
         self.reply, self.close, self.silent = {"predictions": []}, False, False
         self.bodies, self.heads, self.metadata = [], [], None
         self.wrap = lambda line: line
@@ -55,9 +55,8 @@ class Server:
         with self._lock:  # one worker: requests wait for each other, and all of them for a freeze
             self.heads.append(head)
             self.bodies.append(body)
-            now = time.monotonic()
-            if self.freeze_at <= now < self.freeze_at + self.freeze:
-                time.sleep(self.freeze_at + self.freeze - now)
+            if len(self.heads) == self.freeze_at:
+                time.sleep(self.freeze)
             time.sleep(self.delay)
         if self.silent and not asked:
             time.sleep(5)
