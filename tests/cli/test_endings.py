@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from steelyard.cli import words
+
 FULL = Path("/dev/full")
 INTERRUPTED, LOCKED, UNWRITABLE, UNREADABLE = 22, 30, 31, 32
 
@@ -189,3 +191,16 @@ def test_a_full_disk_behind_standard_output_is_said(cli, finished):
         with FULL.open("w") as full:
             ended = cli.call(*words, cwd=finished, stdout=full)
         ended.refused(UNWRITABLE, "cannot write standard output: No space left on device; free some space")
+
+
+def test_ctrl_c_in_an_import_waits_for_its_end(monkeypatch):
+    done = []
+
+    def load(name):
+        signal.raise_signal(signal.SIGINT)
+        done.append(name)
+
+    monkeypatch.setattr(words.importlib, "import_module", load)
+    with pytest.raises(KeyboardInterrupt):
+        words.the_api()
+    assert done == ["steelyard.api"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +32,23 @@ SpecPath = Annotated[Path, typer.Argument(help="The YAML file that says what is 
 
 def the_api() -> Any:
     """Load what does the work; `--help` answers without it."""
-    return importlib.import_module("steelyard.api")
+    with _held_back():
+        return importlib.import_module("steelyard.api")
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Have Ctrl-C, and a request to terminate, wait: in the middle of an import it may come out as any other error."""
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda got, _: heard.append(got)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def start_ahead() -> None:
