@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from steelyard.cli import words
+from steelyard.cli.words import the_api
 
 FULL = Path("/dev/full")
 INTERRUPTED, LOCKED, UNWRITABLE, UNREADABLE = 22, 30, 31, 32
@@ -200,7 +200,7 @@ def test_ctrl_c_in_an_import_waits_for_its_end(monkeypatch):
         signal.raise_signal(signal.SIGINT)
         done.append(name)
 
-    monkeypatch.setattr(words.importlib, "import_module", load)
+    monkeypatch.setattr("importlib.import_module", load)
     with pytest.raises(KeyboardInterrupt):
-        words.the_api()
+        the_api()
     assert done == ["steelyard.api"]
