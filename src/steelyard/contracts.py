@@ -146,6 +146,8 @@ class Answer:
 
     scores: Floats
     decided: NDArray[Any]
+    members: Ints | None = None
+    """Of a cascade which member answered each row, from 0, shape (n,); otherwise ``None``."""
 
 
 # ------------------------------------------------------------------------------------------ learners

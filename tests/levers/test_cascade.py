@@ -7,11 +7,12 @@ import pytest
 
 from steelyard.bundle.rules import answer_of, apply_rule
 from steelyard.contracts import Ending, Evidence, Problem, Task, Weight, Work
-from steelyard.levers.combining import _cascade
-from steelyard.levers.combining._cascade import PLACES, ROWS, Cascade
-from steelyard.levers.combining._promise import DOUBT, units_needed
-from steelyard.levers.combining._stake import NATS, at_stake, can_promise
+from steelyard.levers.combining._cascade import ROWS, Cascade
 from steelyard.levers.refusal import LeverRefused
+from steelyard.promise import places
+from steelyard.promise.places import PLACES
+from steelyard.promise.pvalues import DOUBT, units_needed
+from steelyard.promise.stake import NATS, at_stake, can_promise
 from steelyard.recipe import Combine, Settings, Train
 from steelyard.tasks import metric
 from steelyard.testing import check_lever
@@ -101,7 +102,7 @@ def test_the_test_of_the_promise_fails_where_the_bound_is_dropped(schema, monkey
     def trusting(paired, limit):
         return 0.0 if paired.losses.mean() <= limit else 1.0
 
-    monkeypatch.setattr(_cascade, "doubt", trusting)
+    monkeypatch.setattr(places, "doubt", trusting)
     assert violated(binary(), schema, 800, 100, tolerance=0.02) > 2 * most_by_chance(100)
 
 

@@ -202,13 +202,15 @@ def _cascade(rule: Rule, task: Task) -> Joiner:
     def join(ask: Ask) -> Answer:
         cheap = ask(0)
         unsure = sureness(measure, cheap.scores, task) < at
+        members = unsure.astype(np.int64)
         if not unsure.any():
-            return cheap
+            return Answer(cheap.scores, cheap.decided, members)
         if unsure.all():
-            return ask(1)
+            dear = ask(1)
+            return Answer(dear.scores, dear.decided, members)
         dear, scores, decided = ask(1, unsure), cheap.scores.copy(), cheap.decided.copy()
         scores[unsure], decided[unsure] = dear.scores, dear.decided
-        return Answer(scores, decided)
+        return Answer(scores, decided, members)
 
     return join
 

@@ -20,7 +20,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     name: Annotated[str, typer.Option(help="What clients call the model.")] = "model",
     key: Annotated[
         list[str] | None,
-        typer.Option(help="API key, as KEY or predict,read,admin:KEY; may be repeated.", envvar="STEELYARD_KEY"),
+        typer.Option(help="API key, as KEY or predict,read,review,admin:KEY; may be repeated.", envvar="STEELYARD_KEY"),
     ] = None,
     keys: Annotated[Path | None, typer.Option(help="File of keys: SHA-256 and scopes, one a line.")] = None,
     no_keys: Annotated[bool, typer.Option("--no-keys", help="Let anybody ask; loopback addresses only.")] = False,
@@ -33,6 +33,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     max_body_mb: Annotated[int, typer.Option(help="Longest body of a request, in MiB.")] = 16,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
     repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
+    escalate: Annotated[Path | None, typer.Option(help="File of `steelyard escalate` for unsure rows.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
 ) -> None:
@@ -57,10 +58,11 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         limits=serving.Limits(rows=max_rows, body_bytes=max_body_mb * 2**20),
         log_share=log_share,
         repository=repository,
+        escalate=escalate,
         certfile=tls_cert,
         keyfile=tls_key,
     )
-    serving.serve(_bundle_folder(bundle), settings, announce=lambda address: _announce(address, secret))
+    serving.serve(bundle_folder(bundle), settings, announce=lambda address: _announce(address, secret))
 
 
 def _announce(address: str, secret: str) -> None:
@@ -70,7 +72,7 @@ def _announce(address: str, secret: str) -> None:
     sys.stdout.flush()
 
 
-def _bundle_folder(place: Path) -> Path:
+def bundle_folder(place: Path) -> Path:
     """Return the bundle that a path means; a bundle itself needs nothing of what reads runs."""
     return place if (place / "manifest.json").exists() else Path(the_api().bundle_folder(place))
 

@@ -193,7 +193,7 @@ def read(body: bytes, json_length: str | None) -> tuple[dict[str, Any], dict[str
         raise ServerRefused(f"the server's header {LENGTH} is {json_length!r}, and the answer has {len(body):,} bytes")
     try:
         head = orjson.loads(body[:length])
-        outputs = [(o["name"], o["datatype"], tuple(int(side) for side in o["shape"]), o) for o in head["outputs"]]
+        outputs = [(str(o["name"]), o["datatype"], tuple(int(side) for side in o["shape"]), o) for o in head["outputs"]]
     except (ValueError, KeyError, TypeError) as problem:
         raise ServerRefused("the server's answer is no inference response of the protocol, version 2") from problem
     return head, dict(_tensors(outputs, memoryview(body)[length:]))
@@ -205,7 +205,7 @@ def _tensors(
     for name, datatype, shape, output in outputs:
         if datatype not in DATATYPES:
             raise ServerRefused(f"the server's output {name!r} has the unknown datatype {datatype!r}")
-        size = (output.get("parameters") or {}).get("binary_data_size")
+        size = _size(output.get("parameters"), name)
         if size is None:
             values = _from_json(output.get("data"), datatype)
         else:
@@ -213,6 +213,16 @@ def _tensors(
         if values is None or values.size != math.prod(shape):
             raise ServerRefused(f"the server's output {name!r}: its data and its shape {list(shape)} disagree")
         yield name, values.reshape(shape)
+
+
+def _size(parameters: Any, name: str) -> int | None:
+    """Return how many of the bytes behind the JSON are an output's; ``None`` where its values are in the JSON."""
+    if parameters is None:
+        return None
+    size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else -1
+    if size is None or (type(size) is int and size >= 0):
+        return size
+    raise ServerRefused(f"the server's output {name!r}: its parameters and the protocol disagree")
 
 
 def _from_json(data: Any, datatype: str) -> NDArray[Any] | None:

@@ -83,6 +83,7 @@ class App:
                 headers = http.headers_of(scope["headers"])
                 request_id = self._id_of(headers)
                 request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
+                request.query = scope["query_string"]
                 found, words = find(request.method, request.path)
                 route = found.name
                 if found.scope is not None:

@@ -291,6 +291,7 @@ def _parted(answer: Answer, tables: Sequence[Table]) -> list[Outcome]:
     start = 0
     for table in tables:
         end = start + len(table)
-        parts.append(Answer(answer.scores[start:end], answer.decided[start:end]))
+        members = None if answer.members is None else answer.members[start:end]
+        parts.append(Answer(answer.scores[start:end], answer.decided[start:end], members))
         start = end
     return parts

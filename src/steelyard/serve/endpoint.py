@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from steelyard.contracts import Answer
 from steelyard.serve.batching import Batcher
@@ -12,6 +13,9 @@ from steelyard.serve.http import Headers
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
+
+if TYPE_CHECKING:
+    from steelyard.serve.escalation import Escalation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,49 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """Who answered a row: the bundle or another server; ``review`` is its ticket if it waits for a person."""
+
+    stage: Literal["bundle", "remote"]
+    version: str = ""
+    review: str = ""
+
+    def to_json(self) -> dict[str, str | bool]:
+        """Return what stands beside a row's answer."""
+        told: dict[str, str | bool] = {"stage": self.stage}
+        if self.version:
+            told["version"] = self.version
+        if self.review:
+            told |= {"provisional": True, "review": self.review}
+        return told
+
+
+BY_BUNDLE = Staged("bundle")
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """What a client is told."""
 
     answer: Answer
     served: Served
     """The version that answered."""
+    staged: Mapping[int, Staged] | None = None
+    """Rows, by place, of which there is more to say than that the bundle answered; ``None`` without escalation."""
+
+    def parameters(self) -> dict[str, str]:
+        """Return what the parameters of the protocol carry: of each row its stage, separated by commas."""
+        told: dict[str, str] = {}
+        if self.staged is not None:
+            rows = [self.staged.get(row, BY_BUNDLE) for row in range(len(self.answer.decided))]
+            told["stages"] = ",".join(row.stage for row in rows)
+            if any(row.version for row in rows):
+                told["stage_versions"] = ",".join(row.version or self.served.version for row in rows)
+            if any(row.review for row in rows):
+                told["reviews"] = ",".join(row.review for row in rows)
+        if self.answer.members is not None:
+            told["members"] = ",".join(map(str, self.answer.members.tolist()))
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +84,8 @@ class Deployed:
     served: Served
     batcher: Batcher
     metrics: ModelMetrics
+    escalation: Escalation | None = None
+    """What happens to rows that it is not sure of."""
 
 
 class Endpoint:
@@ -99,6 +142,8 @@ class Endpoint:
         ClientLeft
             If the client did not wait.
         """
+        if deployed.escalation is not None:
+            return await deployed.escalation.answer(deployed, table, asking)
         answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
         return Answered(answer, deployed.served)
 

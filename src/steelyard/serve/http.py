@@ -36,6 +36,7 @@ class Request:
     headers: Headers
     receive: Receive
     id: str
+    query: bytes = b""
 
     def has_left(self) -> bool:
         """Tell whether the client has closed the connection since its body was read."""

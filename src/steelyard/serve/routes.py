@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steelyard.serve import oip, rows
+from steelyard.serve.escalation import routes as reviews
+from steelyard.serve.escalation import text_of
 from steelyard.serve.faults import Fault, not_found
 from steelyard.serve.http import Reply, Request, json_reply
 from steelyard.serve.keys import Scope
@@ -125,13 +127,22 @@ async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
     models = [(each.metrics, each.batcher.waiting) for endpoint in app.repository for each in endpoint]
-    return Reply(200, app.metrics.text(models, app.in_flight).encode(), _PROMETHEUS)
+    escalations = [
+        (each.escalation, f'model="{each.served.name}",version="{each.served.version}"')
+        for endpoint in app.repository
+        for each in endpoint
+        if each.escalation is not None
+    ]
+    return Reply(200, (app.metrics.text(models, app.in_flight) + text_of(escalations)).encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:
     """Return the description of all calls."""
     del request
-    return json_reply(document(app.repository.only.stable.served, app.settings.limits))
+    described = document(app.repository.only.stable.served, app.settings.limits)
+    if app.settings.escalate is not None:
+        described["paths"] |= reviews.described()
+    return json_reply(described)
 
 
 async def page(app: App, request: Request) -> Reply:
@@ -148,6 +159,7 @@ _FIXED = {
     "/metrics": Route("metrics", _GET, Scope.READ, metrics),
     "/openapi.json": Route("openapi", _GET, Scope.READ, openapi),
     "/docs": Route("docs", _GET, None, page),
+    "/reviews": Route("reviews", _GET, Scope.REVIEW, reviews.listed),
     "/v2": Route("metadata", _GET, Scope.READ, server),
     "/v2/health/live": Route("health", _GET, None, live),
     "/v2/health/ready": Route("health", _GET, None, ready),
@@ -161,6 +173,8 @@ _OF_MODEL = {
     "config": Route("config", _GET, Scope.READ, config),
     "stats": Route("stats", _GET, Scope.READ, stats),
 }
+_REVIEW = Route("reviews", (*_GET, *_POST), Scope.PREDICT, reviews.one)
+_DECIDE = Route("reviews", (*_GET, *_POST), Scope.REVIEW, reviews.decide)
 _CHANGE = Route("repository", _POST, Scope.ADMIN, change)
 
 
@@ -180,13 +194,13 @@ def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     words: tuple[str, ...] = ()
     route = _FIXED.get(path)
     if route is None:
-        route, words = _of_words(path.split("/"))
+        route, words = _of_words(method, path.split("/"))
     if method not in route.methods:
         raise Fault(405, "method", f"this path takes {route.methods[0]}, not {method[:20]}", allow=route.methods)
     return route, words
 
 
-def _of_words(words: list[str]) -> tuple[Route, tuple[str, ...]]:
+def _of_words(method: str, words: list[str]) -> tuple[Route, tuple[str, ...]]:
     match words:
         case ["", "v2", "models", name, "versions", version]:
             return _OF_MODEL[""], (name, version)
@@ -196,6 +210,8 @@ def _of_words(words: list[str]) -> tuple[Route, tuple[str, ...]]:
             return _OF_MODEL[""], (name,)
         case ["", "v2", "models", name, what] if what and what in _OF_MODEL:
             return _OF_MODEL[what], (name,)
+        case ["", "reviews", ticket] if ticket:
+            return (_DECIDE if method == "POST" else _REVIEW), (ticket,)
         case ["", "v2", "repository", "models", name, "load" | "unload"]:
             return _CHANGE, (name,)
     raise not_found("there is nothing at this path; GET /docs shows what there is")

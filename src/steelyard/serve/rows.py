@@ -8,7 +8,7 @@ from typing import Any
 from steelyard.bundle.front_ends.base import Cells
 from steelyard.contracts import Kind
 from steelyard.errors import RowsRefused
-from steelyard.serve.endpoint import Answered
+from steelyard.serve.endpoint import BY_BUNDLE, Answered
 from steelyard.serve.faults import malformed, unfit
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
@@ -66,7 +66,7 @@ def _image(cell: Any, name: str) -> bytes:
 
 
 def reply(answered: Answered) -> Mapping[str, Any]:
-    """Return what is answered: a label with probabilities, or a value, for each row."""
+    """Return what is answered: a label with probabilities, or a value, for each row, and which stage answered it."""
     served, answer = answered.served, answered.answer
     if served.predicts_value:
         predictions: list[dict[str, Any]] = [{"value": value} for value in answer.decided.tolist()]
@@ -76,4 +76,10 @@ def reply(answered: Answered) -> Mapping[str, Any]:
             {"label": classes[code], "probabilities": dict(zip(classes, scores, strict=True))}
             for code, scores in zip(answer.decided.tolist(), answer.scores.tolist(), strict=True)
         ]
+    if answered.staged is not None:
+        for place, one in enumerate(predictions):
+            one.update(answered.staged.get(place, BY_BUNDLE).to_json())
+    if answer.members is not None:
+        for one, member in zip(predictions, answer.members.tolist(), strict=True):
+            one["member"] = member
     return {"model": served.name, "version": served.version, "digest": served.digest, "predictions": predictions}

@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +18,7 @@ from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
 from steelyard.serve.batching import GATHER, GATHER_ALONE, Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
+from steelyard.serve.escalation import open_escalation
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.protocol import protocol_with
@@ -34,12 +36,18 @@ def make_app(folder: Path, settings: Settings) -> App:
     ------
     BundleRefused
         If the bundle cannot be opened or does not answer.
+    ServingRefused
+        If the file of the escalation is not for this bundle, or what it names cannot be had.
     """
     served = open_served(settings.name, folder, threads=settings.threads)
     served.warm_up()
+    escalation = None if settings.escalate is None else open_escalation(settings.escalate, served)
     repository = Repository()
-    repository.add(Endpoint(_deployed(served, settings)))
-    return App(settings, repository)
+    repository.add(Endpoint(replace(_deployed(served, settings), escalation=escalation)))
+    app = App(settings, repository)
+    if escalation is not None:
+        app.companions.append(escalation)
+    return app
 
 
 def _deployed(served: Served, settings: Settings) -> Deployed:

@@ -70,6 +70,8 @@ class Settings:
     """Share of requests that are logged; those that end in an error of the server always are."""
     repository: bool = False
     """Whether the calls under ``/v2/repository`` are answered."""
+    escalate: Path | None = None
+    """File of ``steelyard escalate``: which rows go to another server, or to a person."""
     certfile: Path | None = None
     keyfile: Path | None = None
 

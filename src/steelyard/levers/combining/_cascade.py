@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from steelyard.bundle.scores import MEASURES, sureness
 from steelyard.contracts import (
     Context,
     Ending,
     Evidence,
-    Floats,
     Move,
     Prior,
     Problem,
@@ -23,14 +20,12 @@ from steelyard.contracts import (
     Trial,
     Work,
 )
-from steelyard.errors import need
 from steelyard.learners._settings import settings_of
-from steelyard.levers.combining._promise import DOUBT, doubt, units_needed
 from steelyard.levers.combining._shared import ends_with, is_constant, tolerance_of
-from steelyard.levers.combining._stake import Stake, at_stake, can_promise, rows_needed
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import aim_of, ranked
 from steelyard.levers.refusal import LeverRefused
+from steelyard.promise import DOUBT, Stake, at_stake, boldest, can_promise, rows_needed, share_of, units_needed
 from steelyard.recipe import Combine, Plan, Settings, parents
 
 ROWS = 80
@@ -39,8 +34,6 @@ FASTER = (3.0, 10.0)
 """How many times faster than the dear member a cheap one is at least; one is proposed for each."""
 TRIES = 2
 """Cascades refused in a run after which none is proposed any more: what they lacked was mostly rows."""
-PLACES: Floats = np.append(1.0 / (1.0 + np.exp(np.arange(-7.0, 7.05, 0.1))), 0.0)
-"""The places to cut, from safe to bold: even steps in the log-odds of sureness, 0.999 to 0.001, and 0 last."""
 
 
 class Cascade:
@@ -50,7 +43,7 @@ class Cascade:
     one fails; the boldest that passed is taken. So the chance that the loss of quality against the dear member is
     above the tolerance is 5% at most, for any two members and any distribution, however many places there are.
 
-    What that holds for: the aim of the task (those of :mod:`steelyard.levers.combining._stake`; a cascade for another
+    What that holds for: the aim of the task (those of :mod:`steelyard.promise.stake`; a cascade for another
     one is refused), the members that answered, and rows that are independent of each other, as good as drawn from
     what will be served. On out-of-fold rows it speaks of the members of the folds, and is as exact for those
     that are refitted as cross-validation is.
@@ -120,7 +113,7 @@ class Cascade:
         limit = tolerance / stake.span
         self._enough(evidence, stake, limit, task)
         sure = sureness(measure, evidence.answers[0].scores, task)
-        at = _boldest(sure, stake, limit)
+        at = boldest(sure, stake, limit)
         if at is None or not (sure >= at).any():
             raise LeverRefused(
                 f"cascade finds no sureness from which the cheap member loses at most {tolerance:g} in {task.aim} with "
@@ -130,7 +123,7 @@ class Cascade:
             "rule": "cascade",
             "measure": measure,
             "at": at,
-            "escalated": _share(int((sure < at).sum()), len(sure)),
+            "escalated": share_of(int((sure < at).sum()), len(sure)),
             "promise": {"metric": task.aim, "lost_at_most": tolerance, "confidence": 1 - DOUBT},
         }
 
@@ -162,24 +155,6 @@ def _check(evidence: Evidence, task: Task, tolerance: float) -> None:
         )
     if tolerance <= 0:
         raise LeverRefused("cascade cannot promise to lose nothing at all; raise quality.tolerance above 0")
-
-
-def _boldest(sure: Floats, stake: Stake, limit: float) -> float | None:
-    """Return the last place of the sequence before the first one that fails; ``None`` where the safest one does."""
-    found = None
-    for place in PLACES:
-        if doubt(stake.paired(sure >= place), limit) > DOUBT:
-            break
-        found = float(place)
-    return found
-
-
-def _share(escalated: int, rows: int) -> dict[str, float]:
-    """Return a share with its exact 95% interval (Clopper, Pearson 1934)."""
-    special = need("scipy.special", for_="the interval of a share")
-    low = 0.0 if escalated == 0 else float(special.betaincinv(escalated, rows - escalated + 1, 0.025))
-    high = 1.0 if escalated == rows else float(special.betaincinv(escalated + 1, rows - escalated, 0.975))
-    return {"share": escalated / rows, "low": low, "high": high, "rows": rows}
 
 
 def _may_join(trial: Trial) -> bool:

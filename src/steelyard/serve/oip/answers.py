@@ -29,7 +29,9 @@ def encode(asked: Asked, answered: Answered) -> Reply:
         else:
             output["data"] = values if isinstance(values, list) else values.ravel().tolist()
         outputs.append(output)
-    data = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
+    data: dict[str, Any] = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
+    if parameters := answered.parameters():
+        data["parameters"] = parameters
     if asked.id is not None:
         data["id"] = asked.id
     head = orjson.dumps(data)

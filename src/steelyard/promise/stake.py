@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Answer, Evidence, Floats, Ints, Problem, Task
-from steelyard.levers.combining._promise import Paired, units_needed
+from steelyard.promise.pvalues import DOUBT, Paired, units_needed
 from steelyard.tasks.money import DECISIONS
 
 NATS = -math.log(1e-3)
@@ -71,9 +71,9 @@ def at_stake(task: Task, evidence: Evidence) -> Stake:
     return _of_tuples(task, evidence, [_positive(task)] if alone else range(task.width))
 
 
-def rows_needed(task: Task, tolerance: float) -> int:
+def rows_needed(task: Task, tolerance: float, *, most: float = DOUBT) -> int:
     """Return the fewest rows on which a promise about the aim could hold, classes being as frequent as each other."""
-    units = units_needed(tolerance / _span(task), counted=task.aim in _COUNTED or _by_pairs(task))
+    units = units_needed(tolerance / _span(task), counted=task.aim in _COUNTED or _by_pairs(task), most=most)
     return units * (task.width if task.aim not in _PER_ROW else 1)
 
 

@@ -71,18 +71,20 @@ def doubt(paired: Paired, limit: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def units_needed(limit: float, *, counted: bool) -> int:
+def units_needed(limit: float, *, counted: bool, most: float = DOUBT) -> int:
     """Return the least number of units on which a mean loss below ``limit`` can be shown: where nothing is lost.
+
+    ``most`` is the chance that the promise does not hold.
 
     Examples
     --------
     >>> units_needed(0.01, counted=True), units_needed(0.05, counted=True), units_needed(0.01, counted=False)
     (408, 80, 482)
     """
-    low, high = 0, math.ceil(8 / min(limit, WHOLE))
+    low, high = 0, math.ceil((5 - math.log(most)) / min(limit, WHOLE))
     while high - low > 1:
         middle = (low + high) // 2
-        shown = doubt(Paired(np.zeros((1, middle)), signs=counted), limit) <= DOUBT
+        shown = doubt(Paired(np.zeros((1, middle)), signs=counted), limit) <= most
         low, high = (low, middle) if shown else (middle, high)
     return high
 

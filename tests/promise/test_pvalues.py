@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from steelyard.levers.combining._promise import DOUBT, Paired, chance_of_net, doubt, units_needed
+from steelyard.promise.pvalues import DOUBT, Paired, chance_of_net, doubt, units_needed
 
 
 @pytest.mark.parametrize(("units", "limit", "rate"), [(3, 0.2, 0.2), (5, 0.1, 0.5), (6, 0.3, 0.9), (4, 0.2, 1.0)])
