@@ -97,8 +97,10 @@ async def config(app: App, request: Request, name: str, version: str = "") -> Re
 async def stats(app: App, request: Request, name: str = "", version: str = "") -> Reply:
     """Tell what was counted, of one model or of all."""
     if name:
-        return json_reply(oip.statistics([app.repository.find(name).choose(request.headers, version)]))
-    return json_reply(oip.statistics(deployed for endpoint in app.repository for deployed in endpoint))
+        one = app.repository.find(name).choose(request.headers, version)
+        return json_reply(oip.statistics([one.metrics], app.metrics.totals()))
+    several = [deployed.metrics for endpoint in app.repository for deployed in endpoint]
+    return json_reply(oip.statistics(several, app.metrics.totals()))
 
 
 async def index(app: App, request: Request) -> Reply:
@@ -124,8 +126,7 @@ def _refuse_repository(app: App) -> None:
 async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
-    models = [(each.metrics, each.batcher.waiting) for endpoint in app.repository for each in endpoint]
-    return Reply(200, app.metrics.text(models, app.in_flight).encode(), _PROMETHEUS)
+    return Reply(200, app.metrics.text().encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:
