@@ -80,7 +80,7 @@ class Server:
         return b"".join(parts)
 
     def errors(self):
-        return dict(self.app.metrics.errors)
+        return {cause: count.value for (cause,), count in self.app.metrics.errors.items()}
 
     def close(self):
         self.client.close()

@@ -11,7 +11,7 @@ import pytest
 from steelyard.contracts import Answer
 from steelyard.errors import BundleRefused
 from steelyard.serve.batching import Batcher
-from steelyard.serve.metrics import ModelMetrics
+from steelyard.serve.metrics import Metrics, ModelMetrics
 from steelyard.serve.model import Pace
 from steelyard.serve.table import Table
 
@@ -224,7 +224,7 @@ class Counting:
 def trickled(seconds, *, turns=1, **settings):
     """Ask for 20 rows, one after so many turns of the event loop; return the sizes of the batches."""
     model = Counting(seconds)
-    batcher = Batcher(model, ModelMetrics("model", "1"), **{"batch": 64, "queue": 64, **settings})
+    batcher = Batcher(model, ModelMetrics(Metrics(), "model", "1"), **{"batch": 64, "queue": 64, **settings})
     row = Table(np.zeros((1, 1)), np.empty((1, 0), object))
 
     async def ask():

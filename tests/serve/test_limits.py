@@ -11,7 +11,8 @@ import pytest
 
 from steelyard.errors import ServingRefused
 from steelyard.serve import Limits, Settings
-from steelyard.serve.server import _allow_files, _bound, _config
+from steelyard.serve.binding import allow_files, listening_socket
+from steelyard.serve.server import _config
 
 INFER = "/v2/models/model/infer"
 
@@ -184,9 +185,9 @@ def test_a_compressed_body_is_refused(serving):
 
 def test_a_port_that_is_taken_is_named(serving):
     with pytest.raises(ServingRefused, match="name another --host or --port"):
-        _bound(Settings(no_keys=True, port=serving["numbers"].port))
+        listening_socket(Settings(no_keys=True, port=serving["numbers"].port))
     with pytest.raises(ServingRefused, match="cannot listen"):
-        _bound(Settings(keys=(), host="no.such.host.invalid"))
+        listening_socket(Settings(keys=(), host="no.such.host.invalid"))
 
 
 def test_a_certificate_is_used_and_a_wrong_one_refused(tmp_path, start):
@@ -217,8 +218,8 @@ def test_a_certificate_is_used_and_a_wrong_one_refused(tmp_path, start):
 
 def test_more_connections_than_files_are_refused():
     with pytest.raises(ServingRefused, match="ulimit -n"):
-        _allow_files(10**9)
-    _allow_files(10)
+        allow_files(10**9)
+    allow_files(10)
 
 
 @pytest.mark.parametrize("size", [100, 2_000_000])

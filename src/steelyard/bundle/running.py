@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from steelyard.bundle.front_ends import FRONT_ENDS, Cells, Extractor, Tensors
 from steelyard.bundle.front_ends.base import RowRefused
@@ -20,15 +20,20 @@ OUTPUT = "scores"
 _SLACK = 1e-3
 """How far probabilities in float32 may be from a sum of one before they are no probabilities."""
 
-_GRAPH_FAILS = (
-    states.EPFail,
-    states.Fail,
-    states.InvalidArgument,
-    states.InvalidGraph,
-    states.InvalidProtobuf,
-    states.NotImplemented,
-    states.RuntimeException,
-)
+_FAILS = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+"""What ONNX Runtime raises about a graph."""
+
+
+@functools.cache
+def _runtime() -> Any:
+    """Load ONNX Runtime when the first graph is opened: it starts a thread, after which a process should not fork."""
+    return importlib.import_module("onnxruntime")
+
+
+@functools.cache
+def _graph_fails() -> tuple[type[Exception], ...]:
+    states = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    return tuple(getattr(states, name) for name in _FAILS)
 
 
 class Model(Protocol):
@@ -119,7 +124,7 @@ class GraphModel:
     def _scores(self, tensors: Tensors, rows: int) -> Floats:
         try:
             (raw,) = self._session.run((OUTPUT,), tensors)
-        except _GRAPH_FAILS as problem:
+        except _graph_fails() as problem:
             raise BundleRefused(f"the graph failed on these rows: {_first_line(problem)}") from None
         if raw.shape != (rows, self._task.width):
             raise BundleRefused(
@@ -165,7 +170,7 @@ def _first_line(problem: Exception) -> str:
     return str(problem).splitlines()[0]
 
 
-def session_of(graph: bytes, *, threads: int) -> ort.InferenceSession:
+def session_of(graph: bytes, *, threads: int) -> Any:
     """Open a graph, after it was judged, for a number of threads that do not spin.
 
     Raises
@@ -174,6 +179,7 @@ def session_of(graph: bytes, *, threads: int) -> ort.InferenceSession:
         If it asks for more than a bundle may, or ONNX Runtime cannot open it.
     """
     check_graph(graph)
+    ort = _runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -184,11 +190,11 @@ def session_of(graph: bytes, *, threads: int) -> ort.InferenceSession:
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except _GRAPH_FAILS as problem:
+    except _graph_fails() as problem:
         raise BundleRefused(f"ONNX Runtime {ort.__version__} cannot open the graph: {_first_line(problem)}") from None
 
 
-def _check_ends(session: ort.InferenceSession, feeds: Sequence[Feed], task: Task) -> None:
+def _check_ends(session: Any, feeds: Sequence[Feed], task: Task) -> None:
     """Refuse a graph whose inputs are not what the feeds fill, or whose output is not the task's scores."""
     filled = [name for feed in feeds for name in feed.inputs]
     asked = [end.name for end in session.get_inputs()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     ] = None,
     keys: Annotated[Path | None, typer.Option(help="File of keys: SHA-256 and scopes, one a line.")] = None,
     no_keys: Annotated[bool, typer.Option("--no-keys", help="Let anybody ask; loopback addresses only.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that answer at the one port.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads that one inference may use.")] = 1,
     batch: Annotated[int, typer.Option(help="Most rows computed at once; 0 measures the best.")] = 0,
     max_delay_ms: Annotated[float, typer.Option(help="How long a row waits for others.")] = 0.0,
@@ -31,6 +33,12 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     deadline_ms: Annotated[float, typer.Option(help="Longest wait of a request.")] = 30_000.0,
     max_rows: Annotated[int, typer.Option(help="Most rows of one request.")] = 4096,
     max_body_mb: Annotated[int, typer.Option(help="Longest body of a request, in MiB.")] = 16,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Another limit, as connections=500; an unknown name lists them. May be repeated."),
+    ] = None,
+    grace_seconds: Annotated[int, typer.Option(help="Longest that requests may take after a stop.")] = 30,
+    hang_seconds: Annotated[float, typer.Option(help="A worker that stands still so long is replaced.")] = 30.0,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
     repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
     escalate: Annotated[Path | None, typer.Option(help="File of `steelyard escalate` for unsure rows.")] = None,
@@ -41,6 +49,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
 
     Without --key one is made and printed once. A page to try the model is at /docs.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads that a server never uses
     serving = importlib.import_module("steelyard.serve")
     known = [serving.parse_key(text) for text in key or ()] + list(serving.read_keys(keys) if keys else ())
     secret = "" if known or no_keys else serving.new_secret()
@@ -50,12 +59,15 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         name=name,
         keys=(*known, serving.Key.of(secret)) if secret else tuple(known),
         no_keys=no_keys,
+        workers=workers,
         threads=threads,
         batch=batch,
         max_delay_ms=max_delay_ms,
         queue=queue,
         deadline_ms=deadline_ms,
-        limits=serving.Limits(rows=max_rows, body_bytes=max_body_mb * 2**20),
+        limits=serving.limits_from(limit or (), rows=max_rows, body_bytes=max_body_mb * 2**20),
+        grace_seconds=grace_seconds,
+        hang_seconds=hang_seconds,
         log_share=log_share,
         repository=repository,
         escalate=escalate,

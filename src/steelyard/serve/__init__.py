@@ -7,8 +7,20 @@ Needs the core install alone. :class:`Settings` says how to serve, :func:`serve`
 from __future__ import annotations
 
 from steelyard.serve.keys import Key, Scope, new_secret, parse_key, read_keys
-from steelyard.serve.limits import Limits
-from steelyard.serve.server import make_app, serve
+from steelyard.serve.limits import Limits, limits_from
+from steelyard.serve.run import serve
+from steelyard.serve.server import make_app
 from steelyard.serve.settings import Settings
 
-__all__ = ["Key", "Limits", "Scope", "Settings", "make_app", "new_secret", "parse_key", "read_keys", "serve"]
+__all__ = [
+    "Key",
+    "Limits",
+    "Scope",
+    "Settings",
+    "limits_from",
+    "make_app",
+    "new_secret",
+    "parse_key",
+    "read_keys",
+    "serve",
+]

@@ -18,7 +18,7 @@ from steelyard.serve.access_log import AccessLog
 from steelyard.serve.batching import ClientLeft
 from steelyard.serve.endpoint import Asking
 from steelyard.serve.faults import Fault, malformed, overloaded, unfit
-from steelyard.serve.http import Disconnected, Receive, Request, Scope, Send
+from steelyard.serve.http import Disconnected, Receive, Reply, Request, Scope, Send
 from steelyard.serve.keys import Gate
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.repository import Repository
@@ -53,9 +53,8 @@ class App:
     more than everything else together.
     """
 
-    def __init__(self, settings: Settings, repository: Repository) -> None:
-        self.settings, self.repository = settings, repository
-        self.metrics = Metrics()
+    def __init__(self, settings: Settings, repository: Repository, metrics: Metrics) -> None:
+        self.settings, self.repository, self.metrics = settings, repository, metrics
         self.companions: list[Companion] = []
         self.in_flight = 0
         """Requests that are read or worked on now."""
@@ -75,35 +74,45 @@ class App:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']!r}")
-        began, route, status, cause = time.perf_counter(), "other", 500, "internal"
-        request_id = b""
         self.in_flight += 1
+        self.metrics.in_flight.set(self.in_flight)
         try:
-            try:
-                headers = http.headers_of(scope["headers"])
-                request_id = self._id_of(headers)
-                request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
-                request.query = scope["query_string"]
-                found, words = find(request.method, request.path)
-                route = found.name
-                if found.scope is not None:
-                    self._gate.check(headers, found.scope)
-                    self._refuse_crowd()
-                reply, cause = await found.handle(self, request, *words), ""
-            except (Fault, RowsRefused, BundleRefused) as problem:
-                fault = _fault_of(problem)
-                if isinstance(problem, BundleRefused):
-                    _LOGGER.exception("request %s", request_id.decode("latin-1"))
-                reply, cause = http.fault_reply(fault), fault.cause
-            status = reply.status
-            await http.send_reply(send, reply, request_id)
-        except (ClientLeft, Disconnected):
-            status, cause = _LEFT, "client_left"
+            request_id, reply = await self._answered(scope, receive)
+            if reply is not None:
+                await http.send_reply(send, reply, request_id)
         finally:
             self.in_flight -= 1
+            self.metrics.in_flight.set(self.in_flight)
+
+    async def _answered(self, scope: Scope, receive: Receive) -> tuple[bytes, Reply | None]:
+        """Return a request's id and its answer, counted before anybody sees it; ``None`` if nobody will."""
+        began, route, status, cause = time.perf_counter(), "other", 500, "internal"
+        request_id = b""
+        reply: Reply | None
+        try:
+            headers = http.headers_of(scope["headers"])
+            request_id = self._id_of(headers)
+            request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
+            request.query = scope["query_string"]
+            found, words = find(request.method, request.path)
+            route = found.name
+            if found.scope is not None:
+                self._gate.check(headers, found.scope)
+                self._refuse_crowd()
+            made = await found.handle(self, request, *words)
+            reply, status, cause = made, made.status, ""
+        except (Fault, RowsRefused, BundleRefused) as problem:
+            fault = _fault_of(problem)
+            if isinstance(problem, BundleRefused):
+                _LOGGER.exception("request %s", request_id.decode("latin-1"))
+            reply, status, cause = http.fault_reply(fault), fault.status, fault.cause
+        except (ClientLeft, Disconnected):
+            reply, status, cause = None, _LEFT, "client_left"
+        finally:
             seconds = time.perf_counter() - began
             self.metrics.ended(route, status, cause, seconds)
             self._log.ended(request_id, scope, status, cause, seconds)
+        return request_id, reply
 
     def _id_of(self, headers: http.Headers) -> bytes:
         """Return the id of a request: its own, or a new one."""

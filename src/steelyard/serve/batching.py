@@ -154,7 +154,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         job = _Job(table, loop.create_future(), time.perf_counter() + wait, has_left)
         self._jobs.append(job)
-        self._waiting += len(table)
+        self._wait(len(table))
         if not self._is_busy:
             self._plan(loop)
         return await job.future
@@ -162,6 +162,11 @@ class Batcher:
     def close(self) -> None:
         """End the thread, after the batch that it computes."""
         self._thread.shutdown()
+
+    def _wait(self, rows: int) -> None:
+        """Take note of rows that came to the queue, or left it."""
+        self._waiting += rows
+        self._metrics.waiting.set(self._waiting)
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the queue looked at: in the next turn of the loop, so that what arrives in this one goes along."""
@@ -205,9 +210,9 @@ class Batcher:
         rows, now = 0, time.perf_counter()
         while self._jobs and (not taken or rows + len(self._jobs[0].table) <= self._batch):
             job = self._jobs.popleft()
-            self._waiting -= len(job.table)
+            self._wait(-len(job.table))
             if problem := _in_vain(job, now):
-                self._metrics.failed += 1
+                self._metrics.failed.add()
                 if not job.future.cancelled():
                     job.future.set_exception(problem)
                 continue
@@ -268,10 +273,10 @@ class Batcher:
         metrics.compute.observe(seconds)
         metrics.batch_rows.observe(rows)
         answered = [len(job.table) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Answer)]
-        metrics.requests += len(answered)
-        metrics.failed += len(jobs) - len(answered)
-        metrics.rows += sum(answered)
-        metrics.last = time.time()
+        metrics.requests.add(len(answered))
+        metrics.failed.add(len(jobs) - len(answered))
+        metrics.rows.add(sum(answered))
+        metrics.last.set(time.time())
 
 
 def _in_vain(job: _Job, now: float) -> Exception | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from steelyard.serve import oip, rows
 from steelyard.serve.escalation import routes as reviews
-from steelyard.serve.escalation import text_of
 from steelyard.serve.faults import Fault, not_found
 from steelyard.serve.http import Reply, Request, json_reply
 from steelyard.serve.keys import Scope
@@ -99,8 +98,10 @@ async def config(app: App, request: Request, name: str, version: str = "") -> Re
 async def stats(app: App, request: Request, name: str = "", version: str = "") -> Reply:
     """Tell what was counted, of one model or of all."""
     if name:
-        return json_reply(oip.statistics([app.repository.find(name).choose(request.headers, version)]))
-    return json_reply(oip.statistics(deployed for endpoint in app.repository for deployed in endpoint))
+        one = app.repository.find(name).choose(request.headers, version)
+        return json_reply(oip.statistics([one.metrics], app.metrics.totals()))
+    several = [deployed.metrics for endpoint in app.repository for deployed in endpoint]
+    return json_reply(oip.statistics(several, app.metrics.totals()))
 
 
 async def index(app: App, request: Request) -> Reply:
@@ -126,14 +127,7 @@ def _refuse_repository(app: App) -> None:
 async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
-    models = [(each.metrics, each.batcher.waiting) for endpoint in app.repository for each in endpoint]
-    escalations = [
-        (each.escalation, f'model="{each.served.name}",version="{each.served.version}"')
-        for endpoint in app.repository
-        for each in endpoint
-        if each.escalation is not None
-    ]
-    return Reply(200, (app.metrics.text(models, app.in_flight) + text_of(escalations)).encode(), _PROMETHEUS)
+    return Reply(200, app.metrics.text().encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:

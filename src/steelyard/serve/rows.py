@@ -30,7 +30,7 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     RowsRefused
         If a column is missing, or a cell does not fit its kind.
     """
-    data = json_object(body)
+    data = json_object(body, limits)
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
     limits.check_elements(len(rows) * len(served.layout.columns))

@@ -1,36 +1,47 @@
-"""The server process: opens the bundle, warms it up, binds the port, serves until it is told to stop."""
+"""One server process: opens the bundle, warms it up, takes connections, serves until it is told to stop."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
 import os
-import resource
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
-from steelyard.errors import ServingRefused
+from steelyard.serve.acceptor import Acceptor
 from steelyard.serve.app import App
 from steelyard.serve.batching import GATHER, GATHER_ALONE, Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.escalation import open_escalation
-from steelyard.serve.metrics import ModelMetrics
+from steelyard.serve.metrics import Metrics, ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.protocol import protocol_with
 from steelyard.serve.repository import Repository
 from steelyard.serve.settings import Settings
 
-_OWN_FILES = 64
-"""Files that the process opens beside connections, generously."""
+_TURN = 0.02
+"""Seconds between two looks at what is left to do."""
 
 
-def make_app(folder: Path, settings: Settings) -> App:
+def make_app(folder: Path, settings: Settings, metrics: Metrics | None = None) -> App:
     """Return the application that serves one bundle, ready to answer.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    settings
+        How to serve it.
+    metrics
+        Where to count; left out, in this process alone.
 
     Raises
     ------
@@ -39,112 +50,118 @@ def make_app(folder: Path, settings: Settings) -> App:
     ServingRefused
         If the file of the escalation is not for this bundle, or what it names cannot be had.
     """
+    metrics = metrics or Metrics()
     served = open_served(settings.name, folder, threads=settings.threads)
     served.warm_up()
-    escalation = None if settings.escalate is None else open_escalation(settings.escalate, served)
+    deployed, escalation = _deployed(served, settings, metrics), None
+    if settings.escalate is not None:
+        escalation = open_escalation(settings.escalate, served, metrics, workers=settings.workers)
     repository = Repository()
-    repository.add(Endpoint(replace(_deployed(served, settings), escalation=escalation)))
-    app = App(settings, repository)
+    repository.add(Endpoint(replace(deployed, escalation=escalation)))
+    app = App(settings, repository, metrics)
     if escalation is not None:
         app.companions.append(escalation)
     return app
 
 
-def _deployed(served: Served, settings: Settings) -> Deployed:
-    metrics = ModelMetrics(served.name, served.version)
+def _deployed(served: Served, settings: Settings, metrics: Metrics) -> Deployed:
+    counted = ModelMetrics(metrics, served.name, served.version)
     batcher = Batcher(
         served,
-        metrics,
+        counted,
         batch=settings.batch or min(served.batch, settings.queue),
         queue=settings.queue,
         max_delay=settings.max_delay_ms / 1000,
-        gather=GATHER if len(os.sched_getaffinity(0)) > 1 else GATHER_ALONE,
+        gather=GATHER if len(os.sched_getaffinity(0)) > settings.workers else GATHER_ALONE,
     )
-    return Deployed(served, batcher, metrics)
+    return Deployed(served, batcher, counted)
 
 
-def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve a bundle until a signal; then finish the requests in flight and return.
-
-    Parameters
-    ----------
-    folder
-        The bundle.
-    settings
-        How to serve it; without keys in them, ``no_keys`` must be set.
-    announce
-        Called with the address once the server answers there.
+def run_alone(folder: Path, settings: Settings, bound: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve a bundle from this process until a signal; then finish the requests in flight and return.
 
     Raises
     ------
-    ServingRefused
-        If the port cannot be bound, files cannot be had, or nobody could ask for want of a key.
     BundleRefused
         If the bundle cannot be opened or does not answer.
     """
-    if not settings.keys and not settings.no_keys:
-        raise ServingRefused("nobody could ask this server: give a key, or serve without keys on a loopback address")
-    _allow_files(settings.limits.connections)
-    with contextlib.closing(_bound(settings)) as bound, contextlib.closing(make_app(folder, settings)) as app:
-        _settle_memory()
-        server = Server(app, announce=lambda: announce(_address(bound, settings)))
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is counted, not logged
+    with contextlib.closing(make_app(folder, settings)) as app:
+        settle()
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-            server.run(sockets=[bound])
+            Server(app, announce=announce).run(sockets=[bound])
 
 
-def _allow_files(connections: int) -> None:
-    """Have the system allow as many open files as there may be connections.
-
-    Raises
-    ------
-    ServingRefused
-        If it does not.
-    """
-    needed = connections + _OWN_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY not in {soft, hard} and hard < needed:
-        raise ServingRefused(
-            f"{connections:,} connections need {needed:,} open files, and the system allows {hard:,}: raise "
-            "`ulimit -n`, or allow fewer connections"
-        )
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _settle_memory() -> None:
-    """Have the collector of cycles never look again at what was loaded until now, which stays to the end."""
+def settle() -> None:
+    """Have the collector of cycles never look again at what was loaded until now, and uvicorn log errors alone."""
     gc.collect()
     gc.freeze()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is counted, not logged
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which starts and stops what runs beside it and says when it answers."""
+    """uvicorn's server, which starts and stops what runs beside it, says when it answers, and cuts nobody off."""
+
+    linger_seconds = 0.5
+    """How long connections without a request are left to their clients once the server was told to stop."""
 
     def __init__(self, app: App, *, announce: Callable[[], None] = lambda: None) -> None:
         super().__init__(_config(app))
         self._app, self._announce = app, announce
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen."""
+        """Start to take connections from some sockets."""
         for companion in self._app.companions:
             await companion.start()
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
+        await super().startup([])  # uvicorn shall listen nowhere by itself
+        for each in sockets or []:
+            each.setblocking(False)
+            acceptor = Acceptor(
+                each, self._connection, self._app.metrics, tls=self.config.ssl, limits=self._app.settings.limits
+            )
+            self._acceptors.append(acceptor)
+            acceptor.start()
+        self._app.metrics.region.is_ready = True
+        self._announce()
+
+    def _connection(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop to listen, and end once the requests in flight are answered."""
-        await super().shutdown(sockets)
+        """Take no more connections, make every answer the last of its connection, and end once all are given."""
+        self._app.metrics.region.is_ready = False
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        for each in sockets or []:
+            each.close()
+        await self._drain()
+        await super().shutdown()
         for companion in reversed(self._app.companions):
             await companion.stop(self._app.settings.grace_seconds)
+
+    async def _drain(self) -> None:
+        """Wait until every client has had its last answer; those who ask nothing are waited for a while only."""
+        began = time.monotonic()
+        make: Any = self.config.http_protocol_class
+        make.is_draining = True
+        connections: Any = self.server_state.connections
+        for connection in list(connections):
+            connection.drain()
+        while time.monotonic() < began + self.linger_seconds:
+            if not connections and not any(acceptor.opening for acceptor in self._acceptors):
+                break
+            await asyncio.sleep(_TURN)
 
 
 def _config(app: App) -> uvicorn.Config:
     settings = app.settings
     return uvicorn.Config(
         app,
-        http=protocol_with(settings.limits),
+        http=protocol_with(settings.limits, app.metrics),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -156,33 +173,3 @@ def _config(app: App) -> uvicorn.Config:
         ssl_certfile=settings.certfile,
         ssl_keyfile=settings.keyfile,
     )
-
-
-def _bound(settings: Settings) -> socket.socket:
-    """Return a socket that listens, so that two servers never believe to own one port.
-
-    Raises
-    ------
-    ServingRefused
-        If the address is not of this machine, or the port is taken.
-    """
-    place = f"{settings.host}:{settings.port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with contextlib.ExitStack() as undo:
-            bound = undo.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.setblocking(False)
-            undo.pop_all()
-    except OSError as problem:
-        why = problem.strerror or problem
-        raise ServingRefused(f"cannot listen at {place}: {why}; name another --host or --port") from None
-    return bound
-
-
-def _address(bound: socket.socket, settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.certfile else 'http'}://{host}:{bound.getsockname()[1]}"

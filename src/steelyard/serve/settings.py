@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import ssl
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from steelyard.serve.limits import Limits
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RANGES = {
+    "workers": (1, 256, "processes"),
     "port": (0, 65535, "0 takes any free one"),
     "threads": (1, 256, "threads of one inference"),
     "batch": (0, 65536, "rows; 0 measures the best"),
@@ -23,6 +25,7 @@ _RANGES = {
     "deadline_ms": (1, 3_600_000, "milliseconds"),
     "keep_alive_seconds": (1, 3600, "seconds"),
     "grace_seconds": (0, 3600, "seconds"),
+    "hang_seconds": (1, 3600, "seconds"),
     "log_share": (0, 1, "share of requests"),
 }
 
@@ -52,6 +55,8 @@ class Settings:
     keys: tuple[Key, ...] = ()
     no_keys: bool = False
     """Let anybody in; only on a loopback address."""
+    workers: int = 1
+    """Processes that answer; limits, queue and threads are those of each."""
     threads: int = 1
     """Of ONNX Runtime, for one inference."""
     batch: int = 0
@@ -66,6 +71,8 @@ class Settings:
     keep_alive_seconds: int = 75
     grace_seconds: int = 30
     """How long requests in flight may take once the server was told to stop."""
+    hang_seconds: float = 30.0
+    """After which a worker whose event loop stands still is replaced."""
     log_share: float = 0.0
     """Share of requests that are logged; those that end in an error of the server always are."""
     repository: bool = False
@@ -101,8 +108,8 @@ class Settings:
             if not low <= getattr(self, name) <= high:
                 yield f"{name} must be from {low} to {high} ({what}); got {getattr(self, name)}"
         for limit in fields(Limits):
-            if not getattr(self.limits, limit.name) > 0:
-                yield f"the limit {limit.name} must be above 0; got {getattr(self.limits, limit.name)}"
+            if not 0 < getattr(self.limits, limit.name) < math.inf:
+                yield f"the limit {limit.name} must be above 0 and finite; got {getattr(self.limits, limit.name)}"
 
     def _contradictions(self) -> Iterator[str]:
         if not _NAME.fullmatch(self.name):

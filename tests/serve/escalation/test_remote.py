@@ -50,7 +50,7 @@ def test_unsure_rows_are_answered_by_the_other_server_and_no_others(world, pair,
     chances = np.where(unsure[:, None], world.dear.predict_proba(rows), world.cheap.predict_proba(rows))
     np.testing.assert_allclose([list(one["probabilities"].values()) for one in found], chances, atol=1e-9)
     assert all(one.get("version") == ("1" if u else None) for one, u in zip(found, unsure, strict=True))
-    assert dear.deployed.metrics.rows == unsure.sum()
+    assert dear.deployed.metrics.rows.value == unsure.sum()
     assert counted(server, "steelyard_escalations_total", outcome="remote") == unsure.sum()
     assert counted(server, "steelyard_escalation_rows_total") == 200
     assert counted(server, "steelyard_escalation_money_total", currency="USD") == pytest.approx(0.01 * unsure.sum())
@@ -83,7 +83,7 @@ def test_rows_of_many_requests_are_sent_together(world, pair):
         return [reply.json()["predictions"][0]["stage"] for reply in replies]
 
     assert asyncio.run(ask()) == ["remote"] * 80
-    assert dear.deployed.metrics.rows == 80
+    assert dear.deployed.metrics.rows.value == 80
     assert dear.deployed.metrics.requests < 60
 
 
@@ -269,7 +269,7 @@ def test_a_share_is_kept_to_and_the_least_sure_rows_go_first(world, pair, counte
     least = set(np.argsort(sure)[:10].tolist())
     assert {i for i, one in enumerate(found) if one["stage"] == "remote"} == least
     assert counted(server, "steelyard_escalations_total", outcome="budget_share") == 30
-    assert dear.deployed.metrics.rows == 10
+    assert dear.deployed.metrics.rows.value == 10
 
 
 def test_money_for_an_hour_is_kept_to_and_what_failed_costs_nothing(world, launch, pair, plan, counted):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
 from steelyard.bundle.scores import sureness
 from steelyard.contracts import Answer, Floats, Ints
+from steelyard.errors import ServingRefused
 from steelyard.serve.endpoint import Answered, Asking, Deployed, Staged
 from steelyard.serve.escalation.budget import Allowance
+from steelyard.serve.escalation.counts import Counts
 from steelyard.serve.escalation.person import PersonStage
-from steelyard.serve.escalation.plan import Plan, check_plan, money_of, read_plan
+from steelyard.serve.escalation.plan import Plan, check_plan, read_plan
 from steelyard.serve.escalation.remote import RemoteStage
 from steelyard.serve.escalation.stage import Case, LastStage, Outcome, Result
 from steelyard.serve.escalation.watch import Watch
+from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
 
@@ -34,16 +35,17 @@ class Escalation:
         Who is asked.
     """
 
-    __slots__ = ("_allowance", "_watch", "counted", "last", "plan", "rows", "spent", "unsure")
+    __slots__ = ("_allowance", "_counts", "_watch", "last", "plan")
 
-    def __init__(self, plan: Plan, last: LastStage) -> None:
-        self.plan, self.last = plan, last
+    def __init__(self, plan: Plan, last: LastStage, counts: Counts, *, workers: int = 1) -> None:
+        self.plan, self.last, self._counts = plan, last, counts
         budget = plan.budget
-        self._allowance = Allowance(share=budget.share, seconds=budget.window_seconds, per_hour=plan.rows_per_hour)
+        self._allowance = Allowance(
+            share=budget.share,
+            seconds=budget.window_seconds,
+            per_hour=None if plan.rows_per_hour is None else plan.rows_per_hour // workers,
+        )
         self._watch = Watch(plan.escalated.low, plan.escalated.high)
-        self.counted: Counter[str] = Counter()
-        """Unsure rows by what became of them."""
-        self.rows = self.unsure = self.spent = 0
 
     async def start(self) -> None:
         """Begin."""
@@ -52,11 +54,6 @@ class Escalation:
     async def stop(self, grace: float) -> None:
         """End within some seconds."""
         await self.last.stop(grace)
-
-    @property
-    def money(self) -> Decimal:
-        """What was spent so far by this process, in the currency of the price."""
-        return money_of(self.spent, self.plan.price)
 
     async def answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answered:
         """Answer rows by the bundle, and those that it is not sure of by the last stage as far as it can.
@@ -70,9 +67,10 @@ class Escalation:
         answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
         sure = sureness(self.plan.rule.measure, answer.scores, served.task)
         unsure = np.flatnonzero(sure < self.plan.rule.at)
-        self.rows += len(table)
-        self.unsure += len(unsure)
-        self._watch.saw(len(table), len(unsure))
+        self._counts.rows.add(len(table))
+        self._counts.unsure.add(len(unsure))
+        if (side := self._watch.saw(len(table), len(unsure))) is not None:
+            self._counts.alarms[side].add()
         if not len(unsure):
             return Answered(answer, served, {})
         places = self._granted(sure, unsure, len(table))
@@ -92,39 +90,15 @@ class Escalation:
         granted, cause = self._allowance.take(rows, len(unsure))
         if granted == len(unsure):
             return unsure
-        self.counted[cause] += len(unsure) - granted
+        self._counts.outcomes[Outcome(cause)].add(len(unsure) - granted)
         return np.sort(unsure[np.argsort(sure[unsure], kind="stable")[:granted]])
 
     def _settle(self, result: Result) -> None:
         """Count what became of rows, and return to the budget what cost nothing."""
-        self.counted.update(map(str, result.outcomes))
-        self.spent += result.spent
+        for outcome, rows in Counter(result.outcomes).items():
+            self._counts.outcomes[outcome].add(rows)
+        self._counts.spent(result.spent)
         self._allowance.give_back(len(result.outcomes) - result.spent)
-
-    def lines(self, labels: str) -> Iterator[tuple[str, str, str, str]]:
-        """Yield the metrics: family, kind, description, and the sample; ``labels`` is like ``model="m"``."""
-        around = f"{{{labels}}}"
-        name = "steelyard_escalation_rows_total"
-        yield name, "counter", "Rows that were looked at for escalation.", f"{name}{around} {self.rows}"
-        name = "steelyard_escalation_unsure_rows_total"
-        yield name, "counter", "Rows of which the bundle was not sure.", f"{name}{around} {self.unsure}"
-        name, about = "steelyard_escalations_total", "Unsure rows by what became of them."
-        for outcome in Outcome:
-            yield name, "counter", about, f'{name}{{{labels},outcome="{outcome}"}} {self.counted[outcome]}'
-        name, about = "steelyard_escalation_money_total", "Money spent on escalated rows."
-        currency = self.plan.price.currency
-        yield name, "counter", about, f'{name}{{{labels},currency="{currency}"}} {float(self.money):.9g}'
-        name, about = "steelyard_escalation_promised_share", "Share of unsure rows that calibration promised, 95%."
-        for bound in ("low", "high"):
-            promised = getattr(self.plan.escalated, bound)
-            yield name, "gauge", about, f'{name}{{{labels},bound="{bound}"}} {promised:.9g}'
-        name, about = "steelyard_escalation_alarm", "Whether rows are unsure more, or less, often than promised."
-        yield name, "gauge", about, f"{name}{around} {int(self._watch.is_alarmed)}"
-        name, about = "steelyard_escalation_alarms_total", "How often evidence against the promised share sufficed."
-        for side, count in self._watch.alarms.items():
-            yield name, "counter", about, f'{name}{{{labels},side="{side}"}} {count}'
-        for name, about, value in self.last.gauges():
-            yield name, "gauge", about, f"{name}{around} {value:.9g}"
 
 
 def _taken(table: Table, places: Ints) -> Table:
@@ -147,8 +121,19 @@ def _joined(answer: Answer, served: Served, places: Ints, result: Result) -> Ans
     return Answered(joined, served, dict.fromkeys(places.tolist(), staged))
 
 
-def open_escalation(path: Path, served: Served) -> Escalation:
+def open_escalation(path: Path, served: Served, metrics: Metrics, *, workers: int = 1) -> Escalation:
     """Read the file of an escalation and make ready what it names.
+
+    Parameters
+    ----------
+    path
+        The file.
+    served
+        The bundle that it is for.
+    metrics
+        Where to count.
+    workers
+        Processes that share the budget.
 
     Raises
     ------
@@ -159,16 +144,15 @@ def open_escalation(path: Path, served: Served) -> Escalation:
     """
     plan = read_plan(path)
     check_plan(plan, served, path)
+    if plan.rows_per_hour is not None and plan.rows_per_hour < workers:
+        raise ServingRefused(
+            f"{path}: money_per_hour pays for {plan.rows_per_hour} rows an hour, fewer than there are workers "
+            f"({workers}) to share them; start fewer workers or raise it"
+        )
     if plan.remote is not None:
-        return Escalation(plan, RemoteStage(plan.remote, served))
-    assert plan.person is not None
-    return Escalation(plan, PersonStage(plan.person, path.parent, served))
-
-
-def text_of(several: Sequence[tuple[Escalation, str]]) -> str:
-    """Return the metrics of some escalations, each with its labels, in the text format of Prometheus."""
-    families: dict[str, list[str]] = {}
-    for escalation, labels in several:
-        for name, kind, about, sample in escalation.lines(labels):
-            families.setdefault(name, [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]).append(sample)
-    return "".join(f"{line}\n" for lines in families.values() for line in lines)
+        last: LastStage = RemoteStage(plan.remote, served)
+    else:
+        assert plan.person is not None
+        last = PersonStage(plan.person, path.parent, served)
+    last.tell(metrics, model=served.name, version=served.version)
+    return Escalation(plan, last, Counts(metrics, plan, served.name, served.version), workers=workers)

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steelyard.contracts import Kind
+from steelyard.serve.counting import Gauge
 from steelyard.serve.escalation.plan import Person
 from steelyard.serve.escalation.reviews import Parked, Reviews
 from steelyard.serve.escalation.stage import Case, Outcome, Result
 from steelyard.serve.escalation.together import Together
 from steelyard.serve.escalation.wiring import iso
+from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Layout, Table
 
@@ -59,6 +61,7 @@ class PersonStage:
             self._park, size=len, most=_MOST, at_once=1
         )
         self._logged = -math.inf
+        self._gauge: Gauge | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,9 +90,10 @@ class PersonStage:
         outcomes = [Outcome.FULL if ticket is None else Outcome.PARKED for ticket in tickets]
         return Result(outcomes, len(got), tickets=got)
 
-    def gauges(self) -> Iterator[tuple[str, str, float]]:
-        """Yield how many rows wait, as this process last saw it."""
-        yield "steelyard_reviews_parked", "Rows that wait for a person.", float(self.reviews.seen)
+    def tell(self, metrics: Metrics, *, model: str, version: str) -> None:
+        """Say from now on how many rows wait, as this process last saw it."""
+        about = "Rows that wait for a person."
+        self._gauge = metrics.gauge("steelyard_reviews_parked", about, shared=True, model=model, version=version)
 
     async def apart(self, work: Callable[..., _T], *arguments: Any, **named: Any) -> _T:
         """Do something with the file in its thread.
@@ -99,7 +103,10 @@ class PersonStage:
         sqlite3.Error
             If the file cannot be read or written.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*arguments, **named))
+        done = await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*arguments, **named))
+        if self._gauge is not None:
+            self._gauge.set(self.reviews.seen)
+        return done
 
     async def _park(self, jobs: Sequence[Sequence[Parked]]) -> list[list[str | None] | None]:
         rows = [row for job in jobs for row in job]

@@ -7,7 +7,6 @@ environment variable.
 from __future__ import annotations
 
 import os
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -268,8 +267,3 @@ def check_plan(plan: Plan, served: Served, path: Path) -> None:
         raise ServingRefused(f"{path}: remote.wiring.block needs columns that are all numbers; calibrate again")
     if not wiring.block and (unknown := sorted(set(wiring.inputs) - set(served.layout.columns))):
         raise ServingRefused(f"{path}: remote.wiring.inputs names {unknown[0]!r}, which the bundle does not read")
-
-
-def money_of(rows: int, price: Money) -> Decimal:
-    """Return what some rows cost, in the currency of the price."""
-    return price.amount * rows

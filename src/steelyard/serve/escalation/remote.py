@@ -10,11 +10,13 @@ from typing import Any
 from steelyard.client import AsyncClient, Retries
 from steelyard.contracts import Answer
 from steelyard.errors import ServerRefused, ServerUnreachable, ServingRefused, need
+from steelyard.serve.counting import Gauge
 from steelyard.serve.escalation.breaker import Breaker
 from steelyard.serve.escalation.plan import Remote
 from steelyard.serve.escalation.stage import Case, Outcome, Result
 from steelyard.serve.escalation.together import Together
 from steelyard.serve.escalation.wiring import decode, encode
+from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table, joined
 
@@ -44,6 +46,7 @@ class RemoteStage:
         self._strange: tuple[type[Exception], ...] = (ServerRefused, httpx.DecodingError, httpx.InvalidURL)
         self._seconds = remote.timeout_ms / 1000
         self._breaker = Breaker()
+        self._gauge: Gauge | None = None
         self._together: Together[Table, Result] = Together(
             self._call, size=len, most=remote.batch, at_once=remote.calls
         )
@@ -69,10 +72,10 @@ class RemoteStage:
             return Result.same(Outcome.LATE, rows, spent=rows)
         return Result.same(Outcome.FAILED, rows) if found is None else found
 
-    def gauges(self) -> Iterator[tuple[str, str, float]]:
-        """Yield whether the server is left alone."""
-        about = "Whether the other server is left alone for failing again and again."
-        yield "steelyard_escalation_breaker_open", about, float(self._breaker.is_open)
+    def tell(self, metrics: Metrics, *, model: str, version: str) -> None:
+        """Say from now on whether the server is left alone."""
+        about = "Processes that leave the other server alone, for it failed again and again."
+        self._gauge = metrics.gauge("steelyard_escalation_breaker_open", about, model=model, version=version)
 
     async def _call(self, tables: Sequence[Table]) -> list[Result]:
         """Ask about the rows of several requests at once."""
@@ -91,6 +94,8 @@ class RemoteStage:
             outcome = Outcome.REFUSED
         finally:
             self._breaker.ended(well=outcome is Outcome.REMOTE)
+            if self._gauge is not None:
+                self._gauge.set(self._breaker.is_open)
         if outcome is not Outcome.REMOTE:
             spent = outcome is Outcome.LATE
             return [Result.same(outcome, size, spent=size if spent else 0) for size in sizes]

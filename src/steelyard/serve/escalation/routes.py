@@ -61,7 +61,7 @@ async def decide(app: App, request: Request, ticket: str) -> Reply:
     """Take what a person says of a parked row: ``{"label": CLASS, "who": NAME}``."""
     stage = stage_of(app)
     body = await app.read(request)
-    label, who = _said(stage, json_object(body))
+    label, who = _said(stage, json_object(body, app.settings.limits))
     row = await _found(stage, ticket)
     if row["state"] == State.OPEN:
         await _tried(stage, stage.reviews.decide, ticket, label, who, now=time.time())

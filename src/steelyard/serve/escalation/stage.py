@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from steelyard.contracts import Answer
 from steelyard.serve.endpoint import Asking
+from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
 
@@ -83,6 +84,6 @@ class LastStage(Protocol):
         """Have rows answered or parked, within ``case.wait`` seconds; whatever happens, return."""
         ...
 
-    def gauges(self) -> Iterator[tuple[str, str, float]]:
-        """Yield name, description and value of what can be read off it now."""
+    def tell(self, metrics: Metrics, *, model: str, version: str) -> None:
+        """Say from now on by gauges how it is; called once, before :meth:`start`."""
         ...

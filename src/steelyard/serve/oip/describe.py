@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from steelyard.contracts import Kind
+from steelyard.serve.counting import Totals
 from steelyard.serve.endpoint import Deployed
-from steelyard.serve.metrics import Histogram
+from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served
 from steelyard.serve.oip.signature import Tensor, inputs_of, outputs_of, takes_rows
 
@@ -74,33 +75,35 @@ def _configured(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "data_type": f"TYPE_{datatype}", "dims": list(tensor.shape[1:]) or [1]}
 
 
-def statistics(several: Iterable[Deployed]) -> dict[str, Any]:
-    """Return what was counted of some models, in Triton's words; durations in nanoseconds."""
-    return {"model_stats": [_statistics_of(deployed) for deployed in several]}
+def statistics(several: Iterable[ModelMetrics], totals: Totals) -> dict[str, Any]:
+    """Return what all workers have counted of some models, in Triton's words; durations in nanoseconds."""
+    return {"model_stats": [_statistics_of(counted, totals) for counted in several]}
 
 
-def _statistics_of(deployed: Deployed) -> dict[str, Any]:
-    counted, nothing = deployed.metrics, {"count": 0, "ns": 0}
+def _statistics_of(counted: ModelMetrics, totals: Totals) -> dict[str, Any]:
+    nothing = {"count": 0, "ns": 0}
+    wait, compute = _duration(totals.of(counted.wait.series)), _duration(totals.of(counted.compute.series))
     return {
         "name": counted.model,
         "version": counted.version,
-        "last_inference": round(counted.last * 1000),
-        "inference_count": counted.rows,
-        "execution_count": counted.batch_rows.count,
+        "last_inference": round(totals.of(counted.last.series)[0] * 1000),
+        "inference_count": round(totals.of(counted.rows.series)[0]),
+        "execution_count": round(sum(totals.of(counted.batch_rows.series)[:-1])),
         "inference_stats": {
-            "success": {"count": counted.requests, "ns": _ns(counted.wait) + _ns(counted.compute)},
-            "fail": {"count": counted.failed, "ns": 0},
-            "queue": {"count": counted.wait.count, "ns": _ns(counted.wait)},
+            "success": {"count": round(totals.of(counted.requests.series)[0]), "ns": wait["ns"] + compute["ns"]},
+            "fail": {"count": round(totals.of(counted.failed.series)[0]), "ns": 0},
+            "queue": wait,
             "compute_input": nothing,
-            "compute_infer": {"count": counted.compute.count, "ns": _ns(counted.compute)},
+            "compute_infer": compute,
             "compute_output": nothing,
         },
         "batch_stats": [],
     }
 
 
-def _ns(seconds: Histogram) -> int:
-    return round(seconds.total * _NANOSECONDS)
+def _duration(histogram: Sequence[float]) -> dict[str, int]:
+    """Return how often something was timed and its nanoseconds, from the buckets and the sum of seconds."""
+    return {"count": round(sum(histogram[:-1])), "ns": round(histogram[-1] * _NANOSECONDS)}
 
 
 def index(several: Iterable[Deployed]) -> list[dict[str, str]]:

@@ -46,7 +46,7 @@ def parse(served: Served, headers: Mapping[bytes, bytes], body: bytes, limits: L
         If a cell does not fit its column.
     """
     head, raw = _split(headers, body)
-    data = json_object(head)
+    data = json_object(head, limits)
     request_id = data.get("id")
     if request_id is not None and type(request_id) is not str:
         raise malformed(f"'id' must be a string; got {name_of(request_id)}")
@@ -58,15 +58,14 @@ def parse(served: Served, headers: Mapping[bytes, bytes], body: bytes, limits: L
     return Asked(table, request_id, _outputs(served, data, parameters), _wait(parameters))
 
 
-def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[memoryview | bytes, memoryview | None]:
+def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, memoryview | None]:
     """Return the JSON part and, where a header says how long that is, the bytes after it."""
     length = headers.get(HEADER_LENGTH)
     if length is None:
         return body, None
     if not length.isdigit() or len(length) > 18 or not 0 < int(length) <= len(body):
         raise malformed(f"Inference-Header-Content-Length must be from 1 to the length of the body, {len(body):,}")
-    view = memoryview(body)
-    return view[: int(length)], view[int(length) :]
+    return body[: int(length)], memoryview(body)[int(length) :]
 
 
 def _object(data: Mapping[str, Any], name: str, owner: str) -> dict[str, Any]:
