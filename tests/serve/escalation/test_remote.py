@@ -84,7 +84,7 @@ def test_rows_of_many_requests_are_sent_together(world, pair):
 
     assert asyncio.run(ask()) == ["remote"] * 80
     assert dear.deployed.metrics.rows.value == 80
-    assert dear.deployed.metrics.requests < 60
+    assert dear.deployed.metrics.requests.value < 60
 
 
 class Nonsense:
@@ -188,21 +188,23 @@ def test_where_nobody_listens_the_bundle_s_answer_stands(world, launch, plan, co
 
 
 def test_a_server_that_never_answers_is_waited_for_no_longer_than_its_time_then_left_alone(
-    world, launch, plan, counted, until
+    world, launch, plan, counted
 ):
     dear = Nonsense()
     try:
         server = launch(world.weak, escalate=plan(dear.port, at=1.0, timeout_ms=150, calls=1))
-        for _ in range(FAILURES):
+        asked = 0
+        while counted(server, "steelyard_escalation_breaker_open") == 0:
             began = time.perf_counter()
             assert told(server, world.rows[:1])[0]["stage"] == "bundle"
             assert 0.1 < time.perf_counter() - began < 1.5
-        until(lambda: counted(server, "steelyard_escalation_breaker_open") == 1)
+            asked += 1
+            assert asked < 4 * FAILURES  # on a busy machine a request may be given up before its call is made
         began = time.perf_counter()
         assert told(server, world.rows[:3])[0]["stage"] == "bundle"
         assert time.perf_counter() - began < 0.14
         assert counted(server, "steelyard_escalations_total", outcome="breaker") == 3
-        assert counted(server, "steelyard_escalations_total", outcome="late") == FAILURES
+        assert counted(server, "steelyard_escalations_total", outcome="late") == asked >= FAILURES
     finally:
         dear.close()
 
