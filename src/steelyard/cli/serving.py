@@ -32,11 +32,18 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     max_rows: Annotated[int, typer.Option(help="Most rows of one request.")] = 4096,
     max_body_mb: Annotated[int, typer.Option(help="Longest body of a request, in MiB.")] = 16,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
-    repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
+    repository: Annotated[
+        bool, typer.Option("--repository", help="Answer calls under /releases and /v2/repository.")
+    ] = False,
+    stable: Annotated[str, typer.Option(help="Version of a shelf that answers first.", show_default=False)] = "",
+    state: Annotated[Path | None, typer.Option(help="Folder of the log of switches; unset: the shelf.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Address of more versions; may be repeated.")] = None,
+    trust: Annotated[list[Path] | None, typer.Option(help="Public key that must sign; may be repeated.")] = None,
+    watch: Annotated[Path | None, typer.Option(help="YAML of when to go back by itself.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
 ) -> None:
-    """Serve a bundle, or the one that a run ships: Open Inference Protocol v2, and JSON rows at POST /predict.
+    """Serve a bundle, the one that a run ships, or a shelf: Open Inference Protocol v2, and JSON rows at POST /predict.
 
     Without --key one is made and printed once. A page to try the model is at /docs.
     """
@@ -57,10 +64,17 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         limits=serving.Limits(rows=max_rows, body_bytes=max_body_mb * 2**20),
         log_share=log_share,
         repository=repository,
+        releasing=serving.Releasing(
+            stable=stable,
+            state=state,
+            sources=tuple(source or ()),
+            trust=tuple(trust or ()),
+            watching=serving.read_watching(watch) if watch else serving.Watching(),
+        ),
         certfile=tls_cert,
         keyfile=tls_key,
     )
-    serving.serve(_bundle_folder(bundle), settings, announce=lambda address: _announce(address, secret))
+    serving.serve(bundle_folder(bundle), settings, announce=lambda address: _announce(address, secret))
 
 
 def _announce(address: str, secret: str) -> None:
@@ -70,9 +84,9 @@ def _announce(address: str, secret: str) -> None:
     sys.stdout.flush()
 
 
-def _bundle_folder(place: Path) -> Path:
-    """Return the bundle that a path means; a bundle itself needs nothing of what reads runs."""
-    return place if (place / "manifest.json").exists() else Path(the_api().bundle_folder(place))
+def bundle_folder(place: Path) -> Path:
+    """Return the bundle or the shelf that a path means; only a run needs what reads runs."""
+    return Path(the_api().bundle_folder(place)) if (place / "events.jsonl").exists() else place
 
 
 @app.command(short_help="Put load on a server; say what it bears.")

@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from steelyard.serve.keys import Key, Scope, new_secret, parse_key, read_keys
 from steelyard.serve.limits import Limits
+from steelyard.serve.releases import Releasing, Watching, read_watching
 from steelyard.serve.server import make_app, serve
 from steelyard.serve.settings import Settings
 
-__all__ = ["Key", "Limits", "Scope", "Settings", "make_app", "new_secret", "parse_key", "read_keys", "serve"]
+__all__ = [
+    "Key",
+    "Limits",
+    "Releasing",
+    "Scope",
+    "Settings",
+    "Watching",
+    "make_app",
+    "new_secret",
+    "parse_key",
+    "read_keys",
+    "read_watching",
+    "serve",
+]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from steelyard.contracts import Answer
 from steelyard.serve.batching import Batcher
@@ -45,15 +46,36 @@ class Deployed:
     metrics: ModelMetrics
 
 
+class Router(Protocol):
+    """Sends requests to several versions by their roles (see :mod:`steelyard.serve.releases`)."""
+
+    is_in_step: bool
+    """Whether it follows what it was told."""
+
+    def choose(self, headers: Headers) -> Deployed:
+        """Return the version that answers a request which names none."""
+        ...
+
+    async def answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answer:
+        """Answer rows by a version, and count how that went."""
+        ...
+
+    def close(self) -> None:
+        """End what runs beside."""
+        ...
+
+
 class Endpoint:
     """One model: its versions, one of which answers whoever names none."""
 
-    __slots__ = ("_stable", "_versions", "name")
+    __slots__ = ("_stable", "_versions", "name", "router")
 
     def __init__(self, stable: Deployed) -> None:
         self.name = stable.served.name
         self._stable = stable
         self._versions = {stable.served.version: stable}
+        self.router: Router | None = None
+        """Where versions have roles."""
 
     def __iter__(self) -> Iterator[Deployed]:
         return iter(self._versions.values())
@@ -62,6 +84,16 @@ class Endpoint:
     def stable(self) -> Deployed:
         """The version that answers whoever names none."""
         return self._stable
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the version answers that should."""
+        return self.router is None or self.router.is_in_step
+
+    def deploy(self, stable: Deployed, versions: Iterable[Deployed]) -> None:
+        """Answer by other versions from now on; a request that was sent to one that goes is still answered by it."""
+        self._stable = stable
+        self._versions = {each.served.version: each for each in (stable, *versions)}
 
     def choose(self, headers: Headers, version: str = "") -> Deployed:
         """Return the version that answers a request.
@@ -76,11 +108,10 @@ class Endpoint:
         Raises
         ------
         Fault
-            404 if there is no such version.
+            404 if there is no such version, or no such role as a header asks for.
         """
-        del headers
         if not version:
-            return self._stable
+            return self._stable if self.router is None else self.router.choose(headers)
         found = self._versions.get(version)
         if found is None:
             there = ", ".join(map(repr, self._versions))
@@ -99,10 +130,14 @@ class Endpoint:
         ClientLeft
             If the client did not wait.
         """
+        if self.router is not None:
+            return Answered(await self.router.answer(deployed, table, asking), deployed.served)
         answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
         return Answered(answer, deployed.served)
 
     def close(self) -> None:
         """End the threads of every version."""
+        if self.router is not None:
+            self.router.close()
         for deployed in self:
             deployed.batcher.close()

@@ -8,10 +8,12 @@ import logging
 import resource
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
+from steelyard.bundle.signing import Trust
 from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
 from steelyard.serve.batching import Batcher
@@ -19,6 +21,10 @@ from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.protocol import protocol_with
+from steelyard.serve.releases.board import Board
+from steelyard.serve.releases.opener import Opener
+from steelyard.serve.releases.shelf import is_shelf
+from steelyard.serve.releases.watch import Watch
 from steelyard.serve.repository import Repository
 from steelyard.serve.settings import Settings
 
@@ -27,18 +33,43 @@ _OWN_FILES = 64
 
 
 def make_app(folder: Path, settings: Settings) -> App:
-    """Return the application that serves one bundle, ready to answer.
+    """Return the application that serves one bundle, or the versions of a shelf, ready to answer.
 
     Raises
     ------
     BundleRefused
         If the bundle cannot be opened or does not answer.
+    ServingRefused
+        If something was set that a bundle without versions cannot honour, or that a shelf lacks.
+    SwitchesDamaged, RunUnwritable
+        If the log of a shelf cannot be followed.
+    SigningRefused
+        If a key to trust is none.
     """
-    served = open_served(settings.name, folder, threads=settings.threads)
+    if settings.releasing.sources or is_shelf(folder):
+        return _app_of_shelf(folder, settings)
+    if given := settings.releasing.of_a_shelf():
+        raise ServingRefused(f"{folder} is no shelf of versions, as {' and '.join(given)} need; see steelyard shelve")
+    trust = Trust(settings.releasing.trust) if settings.releasing.trust else None
+    served = open_served(settings.name, folder, threads=settings.threads, trust=trust)
     served.warm_up()
     repository = Repository()
     repository.add(Endpoint(_deployed(served, settings)))
     return App(settings, repository)
+
+
+def _app_of_shelf(folder: Path, settings: Settings) -> App:
+    deploy = partial(_deployed, settings=settings)
+    opener = Opener(settings.name, folder, settings.releasing, threads=settings.threads, deploy=deploy)
+    board = Board(opener, settings.releasing)
+    if settings.releasing.watching.enabled:
+        board.each_tick.append(Watch(board).look)
+    repository = Repository()
+    repository.add(board.endpoint)
+    app = App(settings, repository)
+    app.board = board
+    app.companions.append(board)
+    return app
 
 
 def _deployed(served: Served, settings: Settings) -> Deployed:
