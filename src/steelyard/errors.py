@@ -29,6 +29,8 @@ class Exit(IntEnum):
     BUNDLE_REFUSED = 40
     ROWS_REFUSED = 41
     SERVING_REFUSED = 50
+    SWITCHES_DAMAGED = 54
+    SIGNING_REFUSED = 55
     SERVER_UNREACHABLE = 60
     SERVER_REFUSED = 61
     LOAD_TOO_WEAK = 62
@@ -55,6 +57,9 @@ MEANING: dict[Exit, str] = {
     Exit.ROWS_REFUSED: "The rows do not fit the bundle's signature; the message names the column.",
     Exit.SERVING_REFUSED: "A server cannot start as it was asked to (a setting, a port, a certificate); "
     "the message names every problem.",
+    Exit.SWITCHES_DAMAGED: "The log of switches of a shelf was edited, shortened, or cannot be read; "
+    "the message names the line.",
+    Exit.SIGNING_REFUSED: "A key to sign with, or to trust, is no Ed25519 key; the message names the file.",
     Exit.SERVER_UNREACHABLE: "A server cannot be reached, is not ready, or does not answer in time.",
     Exit.SERVER_REFUSED: "A server refused a request, or answered what its protocol does not allow; "
     "the message says which.",
@@ -134,6 +139,18 @@ class ServingRefused(SteelyardError):
     exit_code = Exit.SERVING_REFUSED
 
 
+class SwitchesDamaged(SteelyardError):
+    """A log of switches that is not what was written, so that nobody knows which version should answer."""
+
+    exit_code = Exit.SWITCHES_DAMAGED
+
+
+class SigningRefused(SteelyardError):
+    """A file that is not the key it should be."""
+
+    exit_code = Exit.SIGNING_REFUSED
+
+
 class ServerUnreachable(SteelyardError):
     """A server that cannot be reached, is not ready, or does not answer in time."""
 
@@ -171,6 +188,9 @@ EXTRA_OF = {
     "cleanlab": "clean",
     "ray": "ray",
     "httpx": "client",
+    "cryptography": "sign",
+    "fsspec": "sources",
+    "s3fs": "sources",
 }
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from steelyard import recipe as recipes
 from steelyard.bundle.cells import RowReader
 from steelyard.bundle.front_ends import Cells
-from steelyard.bundle.manifest import Manifest, Several
+from steelyard.bundle.manifest import MANIFEST, Manifest, Several
 from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.running import GraphModel, JoinedModel, Model
+from steelyard.bundle.signing import Trust
 from steelyard.bundle.write import same_question
 from steelyard.contracts import Answer, Artefact, Columns, Floats, Problem, Schema, Task
 from steelyard.data.coerce import to_columns
@@ -22,7 +23,7 @@ from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.recipe import Recipe
 
 
-def load(folder: Path | str, *, threads: int = 1) -> Bundle:
+def load(folder: Path | str, *, threads: int = 1, trust: Trust | None = None, version: str = "") -> Bundle:
     """Load a bundle: verify every file, judge every graph, open them.
 
     Parameters
@@ -31,15 +32,21 @@ def load(folder: Path | str, *, threads: int = 1) -> Bundle:
         Where ``manifest.json`` lies.
     threads
         Threads that one answer may use; they do not spin while they wait.
+    trust
+        Keys, one of which must have signed it; without, anybody may have made it.
+    version
+        The name that it must be signed under, where keys are given.
 
     Raises
     ------
     BundleRefused
-        If the bundle is damaged, unsafe, or of a newer protocol.
+        If the bundle is damaged, unsafe, of a newer protocol, or not signed as it must be.
     """
     folder = Path(folder)
     found = read(folder)
     try:
+        if trust is not None:
+            trust.check(found.files[MANIFEST], found.signature, version)
         model = _model(found, threads)
         return Bundle(folder, found.manifest, model, sum(map(len, found.files.values())))
     except BundleRefused as problem:

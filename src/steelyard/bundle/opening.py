@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard.bundle import disk
 from steelyard.bundle.manifest import FILES, MANIFEST, SEAL, File, Manifest, Single, read_manifest
+from steelyard.bundle.signing import LARGEST, SIGNATURE
 from steelyard.contracts import Artefact
 from steelyard.errors import BundleRefused, nearest
 
@@ -20,6 +21,8 @@ class Opened:
 
     manifest: Manifest
     files: Mapping[str, bytes]
+    signature: bytes | None = None
+    """As it lay beside the manifest; reading does not judge it (see :class:`steelyard.bundle.signing.Trust`)."""
 
     def member(self, name: str) -> Opened:
         """Return a bundle inside this one.
@@ -82,11 +85,21 @@ def _read(folder: Path) -> Opened:
             raise BundleRefused(f"{name} has {found[name]:,} bytes, which is too large to be one")
     ends = {name: disk.read(folder, name, found[name]) for name in (MANIFEST, SEAL)}
     manifest = read_manifest(ends[MANIFEST], ends[SEAL])
-    _check_names(manifest.files, found)
+    check_names(manifest.files, found.keys() - {SIGNATURE})
     for name, file in manifest.files.items():
         if found[name] != file.size:
             raise BundleRefused(f"{name} has {found[name]:,} bytes instead of {file.size:,}; fetch the bundle again")
-    return opened(ends | {name: disk.read(folder, name, found[name]) for name in manifest.files})
+    whole = opened(ends | {name: disk.read(folder, name, found[name]) for name in manifest.files})
+    return replace(whole, signature=_signature(folder, found))
+
+
+def _signature(folder: Path, found: Mapping[str, int]) -> bytes | None:
+    size = found.get(SIGNATURE)
+    if size is None:
+        return None
+    if size > LARGEST:
+        raise BundleRefused(f"{SIGNATURE} has {size:,} bytes, which is too large to be one")
+    return disk.read(folder, SIGNATURE, size)
 
 
 def opened(files: Mapping[str, bytes]) -> Opened:
@@ -101,14 +114,21 @@ def opened(files: Mapping[str, bytes]) -> Opened:
         if name not in files:
             raise BundleRefused(f"{name} is missing; fetch the bundle again")
     manifest = read_manifest(files[MANIFEST], files[SEAL])
-    _check_names(manifest.files, files)
+    check_names(manifest.files, files)
     for name, file in manifest.files.items():
         if File.of(files[name]) != file:
             raise BundleRefused(f"{name} is not what the manifest says it is; fetch the bundle again")
     return Opened(manifest, files)
 
 
-def _check_names(listed: Collection[str], found: Collection[str]) -> None:
+def check_names(listed: Collection[str], found: Collection[str]) -> None:
+    """Refuse names that leave the folder, and files that are missing or are not listed.
+
+    Raises
+    ------
+    BundleRefused
+        If there is such a file; the sentence names it.
+    """
     if unsafe := [name for name in listed if not disk.safe(name)]:
         raise BundleRefused(f"the manifest names {unsafe[0]!r}, which leaves the folder; do not trust this bundle")
     if absent := sorted(set(listed) - set(found)):

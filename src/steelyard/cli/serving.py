@@ -40,12 +40,19 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     grace_seconds: Annotated[int, typer.Option(help="Longest that requests may take after a stop.")] = 30,
     hang_seconds: Annotated[float, typer.Option(help="A worker that stands still so long is replaced.")] = 30.0,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
-    repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
+    repository: Annotated[
+        bool, typer.Option("--repository", help="Answer calls under /releases and /v2/repository.")
+    ] = False,
     escalate: Annotated[Path | None, typer.Option(help="File of `steelyard escalate` for unsure rows.")] = None,
+    stable: Annotated[str, typer.Option(help="Version of a shelf that answers first.", show_default=False)] = "",
+    state: Annotated[Path | None, typer.Option(help="Folder of the log of switches; unset: the shelf.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Address of more versions; may be repeated.")] = None,
+    trust: Annotated[list[Path] | None, typer.Option(help="Public key that must sign; may be repeated.")] = None,
+    watch: Annotated[Path | None, typer.Option(help="YAML of when to go back by itself.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
 ) -> None:
-    """Serve a bundle, or the one that a run ships: Open Inference Protocol v2, and JSON rows at POST /predict.
+    """Serve a bundle, the one that a run ships, or a shelf: Open Inference Protocol v2, and JSON rows at POST /predict.
 
     Without --key one is made and printed once. A page to try the model is at /docs.
     """
@@ -71,6 +78,13 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         log_share=log_share,
         repository=repository,
         escalate=escalate,
+        releasing=serving.Releasing(
+            stable=stable,
+            state=state,
+            sources=tuple(source or ()),
+            trust=tuple(trust or ()),
+            watching=serving.read_watching(watch) if watch else serving.Watching(),
+        ),
         certfile=tls_cert,
         keyfile=tls_key,
     )
@@ -85,8 +99,8 @@ def _announce(address: str, secret: str) -> None:
 
 
 def bundle_folder(place: Path) -> Path:
-    """Return the bundle that a path means; a bundle itself needs nothing of what reads runs."""
-    return place if (place / "manifest.json").exists() else Path(the_api().bundle_folder(place))
+    """Return the bundle or the shelf that a path means; only a run needs what reads runs."""
+    return Path(the_api().bundle_folder(place)) if (place / "events.jsonl").exists() else place
 
 
 @app.command(short_help="Put load on a server; say what it bears.")

@@ -59,7 +59,7 @@ class AsyncClient:
         ServerRefused, ServerUnreachable
             If the server says no, or nothing.
         """
-        return Predictions.read((await self._ask(calls.predict(rows, headers))).content)
+        return Predictions.read((await self.ask(calls.predict(rows, headers))).content)
 
     async def infer(
         self,
@@ -82,12 +82,12 @@ class AsyncClient:
             request_id=request_id,
             parameters=parameters,
         )
-        answer = await self._ask(call)
+        answer = await self.ask(call)
         return Inference.read(answer.content, answer.headers.get(LENGTH))
 
     async def metadata(self, model: str = "", *, version: str = "") -> dict[str, Any]:
         """Return what the server says of itself, or of a model: its inputs and outputs."""
-        return calls.metadata((await self._ask(calls.about(model, version))).content)
+        return calls.metadata((await self.ask(calls.about(model, version))).content)
 
     async def ready(self, model: str = "", *, version: str = "") -> bool:
         """Tell whether the server, or a model, can answer; a server that cannot be reached is not ready."""
@@ -104,8 +104,14 @@ class AsyncClient:
             return False
         return calls.is_well(answer.status_code, answer.content)
 
-    async def _ask(self, call: calls.Call) -> Any:
-        """Return the good answer to a call, asking again as often as the retries say."""
+    async def ask(self, call: calls.Call) -> Any:
+        """Return the good answer to a call, asking again as often as the retries say.
+
+        Raises
+        ------
+        ServerRefused, ServerUnreachable
+            If the server says no, or nothing.
+        """
         attempt = 0
         while True:
             attempt, answer, problem = attempt + 1, None, None

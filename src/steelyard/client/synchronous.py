@@ -68,7 +68,7 @@ class Client:
         ServerRefused, ServerUnreachable
             If the server says no, or nothing.
         """
-        return Predictions.read(self._ask(calls.predict(rows, headers)).content)
+        return Predictions.read(self.ask(calls.predict(rows, headers)).content)
 
     def infer(
         self,
@@ -112,12 +112,12 @@ class Client:
             request_id=request_id,
             parameters=parameters,
         )
-        answer = self._ask(call)
+        answer = self.ask(call)
         return Inference.read(answer.content, answer.headers.get(LENGTH))
 
     def metadata(self, model: str = "", *, version: str = "") -> dict[str, Any]:
         """Return what the server says of itself, or of a model: its inputs and outputs."""
-        return calls.metadata(self._ask(calls.about(model, version)).content)
+        return calls.metadata(self.ask(calls.about(model, version)).content)
 
     def ready(self, model: str = "", *, version: str = "") -> bool:
         """Tell whether the server, or a model, can answer; a server that cannot be reached is not ready."""
@@ -134,8 +134,14 @@ class Client:
             return False
         return calls.is_well(answer.status_code, answer.content)
 
-    def _ask(self, call: calls.Call) -> Any:
-        """Return the good answer to a call, asking again as often as the retries say."""
+    def ask(self, call: calls.Call) -> Any:
+        """Return the good answer to a call, asking again as often as the retries say.
+
+        Raises
+        ------
+        ServerRefused, ServerUnreachable
+            If the server says no, or nothing.
+        """
         attempt = 0
         while True:
             attempt, answer, problem = attempt + 1, None, None

@@ -6,21 +6,25 @@ Needs the core install alone. :class:`Settings` says how to serve, :func:`serve`
 
 from __future__ import annotations
 
+from steelyard.serve.assembly import make_app
 from steelyard.serve.keys import Key, Scope, new_secret, parse_key, read_keys
 from steelyard.serve.limits import Limits, limits_from
+from steelyard.serve.releases import Releasing, Watching, read_watching
 from steelyard.serve.run import serve
-from steelyard.serve.server import make_app
 from steelyard.serve.settings import Settings
 
 __all__ = [
     "Key",
     "Limits",
+    "Releasing",
     "Scope",
     "Settings",
+    "Watching",
     "limits_from",
     "make_app",
     "new_secret",
     "parse_key",
     "read_keys",
+    "read_watching",
     "serve",
 ]

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve import http
@@ -24,6 +24,9 @@ from steelyard.serve.metrics import Metrics
 from steelyard.serve.repository import Repository
 from steelyard.serve.routes import find
 from steelyard.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from steelyard.serve.releases.board import Board
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("steelyard.serve")
@@ -56,6 +59,8 @@ class App:
     def __init__(self, settings: Settings, repository: Repository, metrics: Metrics) -> None:
         self.settings, self.repository, self.metrics = settings, repository, metrics
         self.companions: list[Companion] = []
+        self.board: Board | None = None
+        """Where versions of the model can be switched."""
         self.in_flight = 0
         """Requests that are read or worked on now."""
         self._held = 0
@@ -67,8 +72,8 @@ class App:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there are models, each of which is warmed up before it is added."""
-        return any(True for _ in self.repository)
+        """Whether there are models, each of which is warmed up before it is added, and answers by the right version."""
+        return all(ready := [endpoint.is_ready for endpoint in self.repository]) and bool(ready)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

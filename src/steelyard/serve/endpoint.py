@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from steelyard.contracts import Answer
 from steelyard.serve.batching import Batcher
@@ -88,15 +88,36 @@ class Deployed:
     """What happens to rows that it is not sure of."""
 
 
+class Router(Protocol):
+    """Sends requests to several versions by their roles (see :mod:`steelyard.serve.releases`)."""
+
+    is_in_step: bool
+    """Whether it follows what it was told."""
+
+    def choose(self, headers: Headers) -> Deployed:
+        """Return the version that answers a request which names none."""
+        ...
+
+    async def answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answer:
+        """Answer rows by a version, and count how that went."""
+        ...
+
+    def close(self) -> None:
+        """End what runs beside."""
+        ...
+
+
 class Endpoint:
     """One model: its versions, one of which answers whoever names none."""
 
-    __slots__ = ("_stable", "_versions", "name")
+    __slots__ = ("_stable", "_versions", "name", "router")
 
     def __init__(self, stable: Deployed) -> None:
         self.name = stable.served.name
         self._stable = stable
         self._versions = {stable.served.version: stable}
+        self.router: Router | None = None
+        """Where versions have roles."""
 
     def __iter__(self) -> Iterator[Deployed]:
         return iter(self._versions.values())
@@ -105,6 +126,16 @@ class Endpoint:
     def stable(self) -> Deployed:
         """The version that answers whoever names none."""
         return self._stable
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the version answers that should."""
+        return self.router is None or self.router.is_in_step
+
+    def deploy(self, stable: Deployed, versions: Iterable[Deployed]) -> None:
+        """Answer by other versions from now on; a request that was sent to one that goes is still answered by it."""
+        self._stable = stable
+        self._versions = {each.served.version: each for each in (stable, *versions)}
 
     def choose(self, headers: Headers, version: str = "") -> Deployed:
         """Return the version that answers a request.
@@ -119,11 +150,10 @@ class Endpoint:
         Raises
         ------
         Fault
-            404 if there is no such version.
+            404 if there is no such version, or no such role as a header asks for.
         """
-        del headers
         if not version:
-            return self._stable
+            return self._stable if self.router is None else self.router.choose(headers)
         found = self._versions.get(version)
         if found is None:
             there = ", ".join(map(repr, self._versions))
@@ -143,11 +173,18 @@ class Endpoint:
             If the client did not wait.
         """
         if deployed.escalation is not None:
-            return await deployed.escalation.answer(deployed, table, asking)
-        answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
-        return Answered(answer, deployed.served)
+            return await deployed.escalation.answer(deployed, table, asking, self._asked)
+        return Answered(await self._asked(deployed, table, asking), deployed.served)
+
+    async def _asked(self, deployed: Deployed, table: Table, asking: Asking) -> Answer:
+        """Return what the bundle of a version answers."""
+        if self.router is not None:
+            return await self.router.answer(deployed, table, asking)
+        return await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
 
     def close(self) -> None:
         """End the threads of every version."""
+        if self.router is not None:
+            self.router.close()
         for deployed in self:
             deployed.batcher.close()

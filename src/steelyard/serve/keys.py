@@ -17,6 +17,7 @@ from steelyard.errors import ServingRefused, nearest
 from steelyard.serve.faults import Fault
 
 _SHORTEST = 16
+_NAMED = 12
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOST = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^\[\]:]+))(?::[0-9]{1,5})?")
 
@@ -150,6 +151,12 @@ class Gate:
             raise Fault(401, "no_key", "the key is not known here; ask the operator for one")
         if scope not in found:
             raise Fault(403, "scope", f"the key does not open {scope.value!r}; ask the operator for one that does")
+
+
+def who(headers: Mapping[bytes, bytes]) -> str:
+    """Return what a log may know of who asks: the first digits of the digest of the key, as in a file of keys."""
+    shown = _shown(headers)
+    return hashlib.sha256(shown).hexdigest()[:_NAMED] if shown else "anybody"
 
 
 def _shown(headers: Mapping[bytes, bytes]) -> bytes | None:

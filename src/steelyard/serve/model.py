@@ -14,6 +14,7 @@ from PIL import Image
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.bundle.front_ends.base import Cells
+from steelyard.bundle.signing import Trust
 from steelyard.contracts import Answer, Column, Kind, Problem, Task
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve.table import Layout, Table
@@ -170,12 +171,13 @@ def _example_image() -> bytes:
     return file.getvalue()
 
 
-def open_served(name: str, folder: Path, *, threads: int) -> Served:
-    """Open a bundle for serving.
+def open_served(name: str, folder: Path, *, threads: int, trust: Trust | None = None) -> Served:
+    """Open a bundle for serving; where keys are trusted, it must be signed under the name of its folder.
 
     Raises
     ------
     BundleRefused
-        If it is damaged, unsafe, or of a newer protocol.
+        If it is damaged, unsafe, of a newer protocol, or not signed as it must be.
     """
-    return Served(name, "1", load_bundle(folder, threads=threads), threads=threads)
+    bundle = load_bundle(folder, threads=threads, trust=trust, version=folder.resolve().name)
+    return Served(name, "1", bundle, threads=threads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steelyard.serve import oip, rows
@@ -13,6 +14,7 @@ from steelyard.serve.http import Reply, Request, json_reply
 from steelyard.serve.keys import Scope
 from steelyard.serve.openapi import document
 from steelyard.serve.page import PAGE
+from steelyard.serve.releases import routes as releases
 
 if TYPE_CHECKING:
     from steelyard.serve.app import App
@@ -80,7 +82,8 @@ async def server(app: App, request: Request) -> Reply:
 async def metadata(app: App, request: Request, name: str, version: str = "") -> Reply:
     """Tell what a model is."""
     endpoint = app.repository.find(name)
-    return json_reply(oip.metadata(endpoint.choose(request.headers, version).served))
+    told = oip.metadata(endpoint.choose(request.headers, version).served)
+    return json_reply(told if version else told | {"versions": [each.served.version for each in endpoint]})
 
 
 async def model_ready(app: App, request: Request, name: str, version: str = "") -> Reply:
@@ -104,29 +107,11 @@ async def stats(app: App, request: Request, name: str = "", version: str = "") -
     return json_reply(oip.statistics(several, app.metrics.totals()))
 
 
-async def index(app: App, request: Request) -> Reply:
-    """List the models."""
-    _refuse_repository(app)
-    await app.read(request)
-    return json_reply(oip.index(deployed for endpoint in app.repository for deployed in endpoint))
-
-
-async def change(app: App, request: Request, name: str) -> Reply:
-    """Refuse to load or unload: a server has the one version that it was started with."""
-    del request
-    _refuse_repository(app)
-    app.repository.find(name)
-    raise Fault(409, "unchangeable", "the model was given at the start and stays; start a server for another one")
-
-
-def _refuse_repository(app: App) -> None:
-    if not app.settings.repository:
-        raise not_found("the model repository is off; start the server with --repository")
-
-
 async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
+    if app.board is not None:
+        app.board.count()  # what this process has compared since its last look
     return Reply(200, app.metrics.text().encode(), _PROMETHEUS)
 
 
@@ -158,7 +143,10 @@ _FIXED = {
     "/v2/health/live": Route("health", _GET, None, live),
     "/v2/health/ready": Route("health", _GET, None, ready),
     "/v2/models/stats": Route("stats", _GET, Scope.READ, stats),
-    "/v2/repository/index": Route("repository", _POST, Scope.ADMIN, index),
+    "/v2/repository/index": Route("repository", _POST, Scope.ADMIN, releases.index),
+    "/releases": Route("releases", _GET, Scope.ADMIN, releases.listed),
+    "/releases/log": Route("releases", _GET, Scope.ADMIN, releases.logged),
+    "/releases/rollback": Route("releases", _POST, Scope.ADMIN, partial(releases.switch, action="rollback")),
 }
 _OF_MODEL = {
     "": Route("metadata", _GET, Scope.READ, metadata),
@@ -169,7 +157,8 @@ _OF_MODEL = {
 }
 _REVIEW = Route("reviews", (*_GET, *_POST), Scope.PREDICT, reviews.one)
 _DECIDE = Route("reviews", (*_GET, *_POST), Scope.REVIEW, reviews.decide)
-_CHANGE = Route("repository", _POST, Scope.ADMIN, change)
+_CHANGE = Route("repository", _POST, Scope.ADMIN, releases.change)
+_SWITCH = Route("releases", _POST, Scope.ADMIN, releases.switch)
 
 
 def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
@@ -194,7 +183,7 @@ def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     return route, words
 
 
-def _of_words(method: str, words: list[str]) -> tuple[Route, tuple[str, ...]]:
+def _of_words(method: str, words: list[str]) -> tuple[Route, tuple[str, ...]]:  # noqa: PLR0911 - one a form of path
     match words:
         case ["", "v2", "models", name, "versions", version]:
             return _OF_MODEL[""], (name, version)
@@ -206,6 +195,8 @@ def _of_words(method: str, words: list[str]) -> tuple[Route, tuple[str, ...]]:
             return _OF_MODEL[what], (name,)
         case ["", "reviews", ticket] if ticket:
             return (_DECIDE if method == "POST" else _REVIEW), (ticket,)
-        case ["", "v2", "repository", "models", name, "load" | "unload"]:
-            return _CHANGE, (name,)
+        case ["", "v2", "repository", "models", name, "load" | "unload" as what]:
+            return _CHANGE, (name, what)
+        case ["", "releases", version, "promote" | "canary" | "shadow" | "retire" as action] if version:
+            return _SWITCH, (action, version)
     raise not_found("there is nothing at this path; GET /docs shows what there is")

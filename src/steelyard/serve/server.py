@@ -1,4 +1,4 @@
-"""One server process: opens the bundle, warms it up, takes connections, serves until it is told to stop."""
+"""One server process: takes connections, serves until it is told to stop."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,63 +16,12 @@ import uvicorn
 
 from steelyard.serve.acceptor import Acceptor
 from steelyard.serve.app import App
-from steelyard.serve.batching import GATHER, GATHER_ALONE, Batcher
-from steelyard.serve.endpoint import Deployed, Endpoint
-from steelyard.serve.escalation import open_escalation
-from steelyard.serve.metrics import Metrics, ModelMetrics
-from steelyard.serve.model import Served, open_served
+from steelyard.serve.assembly import make_app
 from steelyard.serve.protocol import protocol_with
-from steelyard.serve.repository import Repository
 from steelyard.serve.settings import Settings
 
 _TURN = 0.02
 """Seconds between two looks at what is left to do."""
-
-
-def make_app(folder: Path, settings: Settings, metrics: Metrics | None = None) -> App:
-    """Return the application that serves one bundle, ready to answer.
-
-    Parameters
-    ----------
-    folder
-        The bundle.
-    settings
-        How to serve it.
-    metrics
-        Where to count; left out, in this process alone.
-
-    Raises
-    ------
-    BundleRefused
-        If the bundle cannot be opened or does not answer.
-    ServingRefused
-        If the file of the escalation is not for this bundle, or what it names cannot be had.
-    """
-    metrics = metrics or Metrics()
-    served = open_served(settings.name, folder, threads=settings.threads)
-    served.warm_up()
-    deployed, escalation = _deployed(served, settings, metrics), None
-    if settings.escalate is not None:
-        escalation = open_escalation(settings.escalate, served, metrics, workers=settings.workers)
-    repository = Repository()
-    repository.add(Endpoint(replace(deployed, escalation=escalation)))
-    app = App(settings, repository, metrics)
-    if escalation is not None:
-        app.companions.append(escalation)
-    return app
-
-
-def _deployed(served: Served, settings: Settings, metrics: Metrics) -> Deployed:
-    counted = ModelMetrics(metrics, served.name, served.version)
-    batcher = Batcher(
-        served,
-        counted,
-        batch=settings.batch or min(served.batch, settings.queue),
-        queue=settings.queue,
-        max_delay=settings.max_delay_ms / 1000,
-        gather=GATHER if len(os.sched_getaffinity(0)) > settings.workers else GATHER_ALONE,
-    )
-    return Deployed(served, batcher, counted)
 
 
 def run_alone(folder: Path, settings: Settings, bound: socket.socket, announce: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from steelyard.errors import ServingRefused
 from steelyard.serve.keys import Key
 from steelyard.serve.limits import Limits
+from steelyard.serve.releases.settings import Releasing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RANGES = {
@@ -76,9 +77,11 @@ class Settings:
     log_share: float = 0.0
     """Share of requests that are logged; those that end in an error of the server always are."""
     repository: bool = False
-    """Whether the calls under ``/v2/repository`` are answered."""
+    """Whether the calls under ``/v2/repository`` and ``/releases`` are answered."""
     escalate: Path | None = None
     """File of ``steelyard escalate``: which rows go to another server, or to a person."""
+    releasing: Releasing = field(default_factory=Releasing)
+    """How versions of the model are kept and changed."""
     certfile: Path | None = None
     keyfile: Path | None = None
 
@@ -122,6 +125,7 @@ class Settings:
             yield f"a batch of {self.batch} rows never fits a queue of {self.queue}; make the queue longer"
         if self.max_delay_ms >= self.deadline_ms:
             yield f"max_delay_ms {self.max_delay_ms:g} must be below deadline_ms {self.deadline_ms:g}"
+        yield from self.releasing.problems()
         yield from self._tls()
 
     def _tls(self) -> Iterator[str]:

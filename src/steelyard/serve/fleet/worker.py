@@ -19,9 +19,10 @@ import orjson
 
 from steelyard.errors import Exit, SteelyardError
 from steelyard.serve.app import App
+from steelyard.serve.assembly import make_app
 from steelyard.serve.counting import Board, Region
 from steelyard.serve.metrics import Metrics
-from steelyard.serve.server import Server, make_app, settle
+from steelyard.serve.server import Server, settle
 from steelyard.serve.settings import Settings
 
 RETIRE = signal.SIGUSR1

@@ -64,10 +64,15 @@ def configuration(deployed: Deployed) -> dict[str, Any]:
         "max_batch_size": batcher.batch,
         "input": [_configured(tensor) for tensor in inputs_of(served)],
         "output": [_configured(tensor) for tensor in outputs_of(served)],
-        "version_policy": {"specific": {"versions": [int(served.version)]}},
+        "version_policy": _policy(served.version),
         "dynamic_batching": {"max_queue_delay_microseconds": round(batcher.max_delay * 1e6)},
         "instance_group": [{"name": served.name, "kind": "KIND_CPU", "count": 1}],
     }
+
+
+def _policy(version: str) -> dict[str, Any]:
+    """Return which versions are served; in Triton's words they are whole numbers, and others cannot be named."""
+    return {"specific": {"versions": [int(version)]}} if version.isdecimal() else {"latest": {"num_versions": 1}}
 
 
 def _configured(tensor: Tensor) -> dict[str, Any]:

@@ -1,0 +1,188 @@
+"""The calls by which an operator sees and switches versions: plain ones, and those of the protocol's repository.
+
+A client names a version, which must be on the shelf or at a listed source; it never names a place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from steelyard.errors import BundleRefused, nearest
+from steelyard.serve import oip
+from steelyard.serve.faults import Fault, malformed, not_found
+from steelyard.serve.http import Headers, Reply, Request, json_reply
+from steelyard.serve.keys import who
+from steelyard.serve.limits import json_object
+from steelyard.serve.releases import described
+from steelyard.serve.releases.board import Board
+from steelyard.serve.releases.roles import Action
+from steelyard.serve.releases.shelf import is_version, versions
+from steelyard.serve.releases.switches import Order
+
+if TYPE_CHECKING:
+    from steelyard.serve.app import App
+
+_LOGGER = logging.getLogger("steelyard.serve")
+_LONGEST_WHY = 500
+_LINES = 100
+"""Of the log that are told at most."""
+
+
+async def listed(app: App, request: Request) -> Reply:
+    """Tell the roles and every version."""
+    del request
+    board = _board(app)
+    there, problem = await _there(board)
+    return json_reply(described.releases(board, there) | ({"problem": problem} if problem else {}))
+
+
+async def logged(app: App, request: Request) -> Reply:
+    """Tell the last switches, the newest first."""
+    del request
+    return json_reply({"switches": described.log(_board(app), _LINES)})
+
+
+async def switch(app: App, request: Request, action: str, version: str = "") -> Reply:
+    """Make a switch, and tell what came of it."""
+    _refuse_other_sites(request.headers)
+    board = _board(app)
+    body = await app.read(request)
+    why, share = _asked(json_object(body, app.settings.limits) if body else {}, Action(action))
+    if version:
+        _refuse_strange(version)
+    order = Order(action=Action(action), version=version, who=who(request.headers), why=why, share=share)
+    line = await board.switch(order)
+    return json_reply({"applied": line.to_json(), **line.after.to_json()})
+
+
+def _asked(data: dict[str, Any], action: Action) -> tuple[str, float]:
+    """Return what a body says: why, and the share of a canary.
+
+    Raises
+    ------
+    Fault
+        If it says anything else, or says it of something else.
+    """
+    known = ("why", "share") if action is Action.CANARY else ("why",)
+    for name in data:
+        if name not in known:
+            raise malformed(
+                f"{action.value} takes no {name[:80]!r}{nearest(name[:80], known)}; it takes {' and '.join(known)}"
+            )
+    why, share = data.get("why", ""), data.get("share", 0.0)
+    if type(why) is not str or len(why) > _LONGEST_WHY or not why.isprintable():
+        raise malformed(f"why must be a line of text of at most {_LONGEST_WHY} characters")
+    if action is Action.CANARY and (type(share) not in {int, float} or not 0 < share <= 1):
+        raise malformed('a canary needs its share of the requests, above 0 to 1, such as {"share": 0.1}')
+    return why, float(share)
+
+
+async def index(app: App, request: Request) -> Reply:
+    """List the versions as the protocol does."""
+    _refuse_off(app)
+    body = await app.read(request)
+    data = json_object(body, app.settings.limits) if body else {}
+    resident = [deployed for endpoint in app.repository for deployed in endpoint]
+    found = oip.index(resident)
+    if app.board is not None:
+        for each in found:
+            each["reason"] = ", ".join(app.board.log.roles.of(each["version"]))
+        if data.get("ready") is not True:
+            here = {each["version"] for each in found}
+            found += [
+                {"name": app.board.endpoint.name, "version": version, "state": "UNAVAILABLE", "reason": "on the shelf"}
+                for version in (await _there(app.board))[0]
+                if version not in here
+            ]
+    return json_reply(found)
+
+
+async def change(app: App, request: Request, name: str, what: str) -> Reply:
+    """Load a version, which then answers, or unload one, which loses its role."""
+    _refuse_off(app)
+    _refuse_other_sites(request.headers)
+    app.repository.find(name)
+    board = _board(app)
+    body = await app.read(request)
+    version = _named(json_object(body, app.settings.limits) if body else {})
+    action = Action.PROMOTE if what == "load" else Action.RETIRE
+    order = Order(action=action, version=version, who=who(request.headers), why=f"repository {what}")
+    await board.switch(order)
+    return json_reply({})
+
+
+def _named(data: dict[str, Any]) -> str:
+    """Return the version that a body of the protocol names.
+
+    Raises
+    ------
+    Fault
+        If it names none, or anything else: a configuration or files, which clients may not give.
+    """
+    parameters = data.get("parameters", {})
+    if type(parameters) is not dict or (strange := [name for name in parameters if name != "version"]):
+        name = strange[0][:80] if type(parameters) is dict else "parameters"
+        raise malformed(f'{name!r} is not taken here; give {{"parameters": {{"version": "2"}}}}')
+    version = parameters.get("version")
+    if type(version) is int:
+        version = str(version)
+    if type(version) is not str:
+        raise malformed('say which version, as {"parameters": {"version": "2"}}; POST /v2/repository/index lists them')
+    _refuse_strange(version)
+    return version
+
+
+def _refuse_strange(version: str) -> None:
+    if not is_version(version):
+        raise not_found(f"no version is called {version[:80]!r}; GET /releases lists them")
+
+
+def _refuse_off(app: App) -> None:
+    if not app.settings.repository:
+        raise not_found("the model repository is off; start the server with --repository")
+
+
+def _board(app: App) -> Board:
+    """Return what switches versions.
+
+    Raises
+    ------
+    Fault
+        404 if this was not asked for, 409 if there are no versions to switch.
+    """
+    _refuse_off(app)
+    if app.board is None:
+        raise Fault(409, "unchangeable", "this server has one bundle, which stays; serve a shelf to switch versions")
+    return app.board
+
+
+async def _there(board: Board) -> tuple[tuple[str, ...], str]:
+    """Return the versions that could be opened, and why there may be more."""
+    try:
+        return await asyncio.to_thread(board.opener.versions), ""
+    except BundleRefused as problem:
+        _LOGGER.warning("%s", problem)
+        return versions(board.opener.shelf), "a source of versions does not answer"
+
+
+def _refuse_other_sites(headers: Headers) -> None:
+    """Refuse what a page of another site has a browser send: browsers say so, and other clients do not.
+
+    Raises
+    ------
+    Fault
+        403 if the header ``Origin`` names another host than ``Host``.
+    """
+    origin = headers.get(b"origin")
+    if origin is None:
+        return
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    try:
+        netloc = urlsplit(origin.decode("latin-1")).netloc.lower()
+    except ValueError:
+        netloc = ""
+    if not netloc or netloc != host:
+        raise Fault(403, "origin", "versions are not switched from pages of other sites; ask without a browser")
