@@ -171,6 +171,8 @@ EXTRA_OF = {
     "cleanlab": "clean",
     "ray": "ray",
     "httpx": "client",
+    "grpc": "grpc",
+    "google": "grpc",
 }
 
 

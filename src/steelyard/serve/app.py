@@ -20,6 +20,7 @@ from steelyard.serve.endpoint import Asking
 from steelyard.serve.faults import Fault, malformed, overloaded, unfit
 from steelyard.serve.http import Disconnected, Receive, Request, Scope, Send
 from steelyard.serve.keys import Gate
+from steelyard.serve.keys import Scope as KeyScope
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.repository import Repository
 from steelyard.serve.routes import find
@@ -30,7 +31,7 @@ _LOGGER = logging.getLogger("steelyard.serve")
 _BIG = 2**17
 """Bytes of a body above which reading it would hold up the event loop; it is read in a thread then."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_LEFT = 499
+LEFT = 499
 """What is counted for clients that did not wait; nobody receives it."""
 
 
@@ -81,37 +82,63 @@ class App:
         try:
             try:
                 headers = http.headers_of(scope["headers"])
-                request_id = self._id_of(headers)
+                request_id = self.id_of(headers)
                 request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
                 found, words = find(request.method, request.path)
                 route = found.name
                 if found.scope is not None:
                     self._gate.check(headers, found.scope)
-                    self._refuse_crowd()
+                    self.refuse_crowd()
                 reply, cause = await found.handle(self, request, *words), ""
             except (Fault, RowsRefused, BundleRefused) as problem:
-                fault = _fault_of(problem)
+                fault = fault_of(problem)
                 if isinstance(problem, BundleRefused):
                     _LOGGER.exception("request %s", request_id.decode("latin-1"))
                 reply, cause = http.fault_reply(fault), fault.cause
             status = reply.status
             await http.send_reply(send, reply, request_id)
         except (ClientLeft, Disconnected):
-            status, cause = _LEFT, "client_left"
+            status, cause = LEFT, "client_left"
         finally:
             self.in_flight -= 1
-            seconds = time.perf_counter() - began
-            self.metrics.ended(route, status, cause, seconds)
-            self._log.ended(request_id, scope, status, cause, seconds)
+            self.ended(request_id, scope, route, status, cause, time.perf_counter() - began)
 
-    def _id_of(self, headers: http.Headers) -> bytes:
+    def id_of(self, headers: http.Headers) -> bytes:
         """Return the id of a request: its own, or a new one."""
         given = headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             return given
         return next(self._ids).encode()
 
-    def _refuse_crowd(self) -> None:
+    def admit(self, headers: http.Headers, scope: KeyScope) -> None:
+        """Refuse a request of another protocol than HTTP that shows no key for it, or finds too many others.
+
+        Without keys everybody on this machine may ask: no browser speaks such a protocol, so no page can be led here.
+
+        Raises
+        ------
+        Fault
+            401 or 403 for the key, 503 for the crowd.
+        """
+        if not self.settings.no_keys:
+            self._gate.check(headers, scope)
+        self.refuse_crowd()
+
+    def ended(  # noqa: PLR0917 - as :meth:`AccessLog.ended`
+        self, request_id: bytes, scope: Scope, route: str, status: int, cause: str, seconds: float
+    ) -> None:
+        """Count and log a request that has ended."""
+        self.metrics.ended(route, status, cause, seconds)
+        self._log.ended(request_id, scope, status, cause, seconds)
+
+    def refuse_crowd(self) -> None:
+        """Refuse a request that finds too many others.
+
+        Raises
+        ------
+        Fault
+            503.
+        """
         most = self.settings.limits.in_flight
         if self.in_flight > most:
             raise overloaded("crowd", f"{most:,} requests are worked on already; try again in a second")
@@ -181,7 +208,7 @@ class App:
         self.repository.close()
 
 
-def _fault_of(problem: Fault | RowsRefused | BundleRefused) -> Fault:
+def fault_of(problem: Fault | RowsRefused | BundleRefused) -> Fault:
     """Return what the client is told; of a model that fails only that it does."""
     if isinstance(problem, Fault):
         return problem

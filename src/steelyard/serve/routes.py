@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from steelyard.serve import oip, rows
 from steelyard.serve.faults import Fault, not_found
@@ -103,7 +103,7 @@ async def stats(app: App, request: Request, name: str = "", version: str = "") -
 
 async def index(app: App, request: Request) -> Reply:
     """List the models."""
-    _refuse_repository(app)
+    refuse_repository(app)
     await app.read(request)
     return json_reply(oip.index(deployed for endpoint in app.repository for deployed in endpoint))
 
@@ -111,12 +111,30 @@ async def index(app: App, request: Request) -> Reply:
 async def change(app: App, request: Request, name: str) -> Reply:
     """Refuse to load or unload: a server has the one version that it was started with."""
     del request
-    _refuse_repository(app)
+    refuse_change(app, name)
+
+
+def refuse_change(app: App, name: str) -> NoReturn:
+    """Refuse to load or unload a model.
+
+    Raises
+    ------
+    Fault
+        404 if there is no such model, or the repository is off, else 409.
+    """
+    refuse_repository(app)
     app.repository.find(name)
     raise Fault(409, "unchangeable", "the model was given at the start and stays; start a server for another one")
 
 
-def _refuse_repository(app: App) -> None:
+def refuse_repository(app: App) -> None:
+    """Refuse calls of the repository unless they were asked for.
+
+    Raises
+    ------
+    Fault
+        404.
+    """
     if not app.settings.repository:
         raise not_found("the model repository is off; start the server with --repository")
 
@@ -149,6 +167,7 @@ _FIXED = {
     "/openapi.json": Route("openapi", _GET, Scope.READ, openapi),
     "/docs": Route("docs", _GET, None, page),
     "/v2": Route("metadata", _GET, Scope.READ, server),
+    "/v2/": Route("metadata", _GET, Scope.READ, server),
     "/v2/health/live": Route("health", _GET, None, live),
     "/v2/health/ready": Route("health", _GET, None, ready),
     "/v2/models/stats": Route("stats", _GET, Scope.READ, stats),

@@ -16,6 +16,7 @@ from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
 from steelyard.serve.batching import Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
+from steelyard.serve.grpc import GrpcServer, require
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.protocol import protocol_with
@@ -53,7 +54,7 @@ def _deployed(served: Served, settings: Settings) -> Deployed:
     return Deployed(served, batcher, metrics)
 
 
-def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) -> None:
+def serve(folder: Path, settings: Settings, *, announce: Callable[[str, str], None]) -> None:
     """Serve a bundle until a signal; then finish the requests in flight and return.
 
     Parameters
@@ -63,7 +64,7 @@ def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) 
     settings
         How to serve it; without keys in them, ``no_keys`` must be set.
     announce
-        Called with the address once the server answers there.
+        Called with the addresses of HTTP and gRPC (``""`` where that is off) once the server answers there.
 
     Raises
     ------
@@ -74,10 +75,21 @@ def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) 
     """
     if not settings.keys and not settings.no_keys:
         raise ServingRefused("nobody could ask this server: give a key, or serve without keys on a loopback address")
-    _allow_files(settings.limits.connections)
-    with contextlib.closing(_bound(settings)) as bound, contextlib.closing(make_app(folder, settings)) as app:
+    _allow_files(settings.limits.connections * (1 if settings.grpc_port is None else 2))
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_bound(settings))
+        beside = None
+        if settings.grpc_port is not None:
+            require()
+            beside = stack.enter_context(_bound(settings, settings.grpc_port, "--grpc-port"))
+        app = stack.enter_context(contextlib.closing(make_app(folder, settings)))
+        grpc_address = ""
+        if beside is not None:
+            companion = GrpcServer(app, beside)
+            app.companions.append(companion)
+            grpc_address = companion.address
         _settle_memory()
-        server = Server(app, announce=lambda: announce(_address(bound, settings)))
+        server = Server(app, announce=lambda: announce(_address(bound, settings), grpc_address))
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is counted, not logged
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
             server.run(sockets=[bound])
@@ -148,18 +160,19 @@ def _config(app: App) -> uvicorn.Config:
     )
 
 
-def _bound(settings: Settings) -> socket.socket:
-    """Return a socket that listens, so that two servers never believe to own one port.
+def _bound(settings: Settings, port: int | None = None, option: str = "--port") -> socket.socket:
+    """Return a socket that is bound, so that two servers never believe to own one port.
 
     Raises
     ------
     ServingRefused
         If the address is not of this machine, or the port is taken.
     """
-    place = f"{settings.host}:{settings.port}"
+    host, port = settings.host, settings.port if port is None else port
+    place = f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with contextlib.ExitStack() as undo:
             bound = undo.enter_context(socket.socket(family, kind, protocol))
@@ -169,7 +182,7 @@ def _bound(settings: Settings) -> socket.socket:
             undo.pop_all()
     except OSError as problem:
         why = problem.strerror or problem
-        raise ServingRefused(f"cannot listen at {place}: {why}; name another --host or --port") from None
+        raise ServingRefused(f"cannot listen at {place}: {why}; name another --host or {option}") from None
     return bound
 
 
