@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := .venv-demo
+CLIENTS := .venv-clients
 # The build of PyTorch to install first: with none there, a range may bring gigabytes of CUDA packages.
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage test-all test-slow lint format types docs readme bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
+.PHONY: help install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -47,6 +48,25 @@ test-slow: install  ## The tests that take minutes: kills, whole runs
 	$(PYTEST) -n 2 -m slow
 
 test-all: test test-slow  ## Every test
+
+$(CLIENTS)/.installed: tests/serve/clients/requirements.txt | preflight
+	@echo "installing public clients of the protocol into $(CLIENTS) (500 MB, some minutes)"
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python $(PIP) -r tests/serve/clients/requirements.txt
+	@touch $@
+
+test-clients: install $(CLIENTS)/.installed  ## tritonclient and kserve, unchanged, make every call of the protocol
+	$(PYTEST) -m slow tests/serve/clients
+
+COUNT ?= 20000
+SEED  ?= 0
+fuzz-serve: install  ## About COUNT generated requests with SEED: no reply may be a failure of the server
+	OMP_NUM_THREADS=1 $(BIN)/python tests/serve/generated.py --count $$(($(COUNT) / 5)) --seed $(SEED) $(if $(RESULTS),--results $(RESULTS))
+	@echo "tensors: 13 properties, $$(($(COUNT) / 15 + 1)) requests of each, seed $(SEED)"
+	STEELYARD_FUZZ=$$(($(COUNT) / 15 + 1)) $(PYTEST) -m slow --hypothesis-seed=$(SEED) tests/serve/test_fuzz.py tests/serve/grpc/test_fuzz.py
+
+proto: install  ## Compile the messages of gRPC anew
+	$(BIN)/python -m grpc_tools.protoc -I src/steelyard/serve/grpc --descriptor_set_out=src/steelyard/serve/grpc/inference.binpb inference.proto
 
 lint: install  ## Style, and who may import whom
 	$(BIN)/ruff check .
@@ -85,5 +105,5 @@ baseline: install  ## Write the baseline of quality and size anew (its diff is w
 	$(BIN)/python tests/quality/scenarios.py
 
 clean:  ## Remove what the targets made: environments, caches, runs
-	rm -rf $(VENV) $(DEMO) .venv-bench benchmarks/tables/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
+	rm -rf $(VENV) $(DEMO) $(CLIENTS) .venv-bench benchmarks/tables/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
 	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +

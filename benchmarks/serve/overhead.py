@@ -7,6 +7,8 @@ with the same request again and again, over plain sockets, and only looks for th
 what is measured. Processor time is that of the server's process, from /proc. Raw inference is ``session.run`` of ONNX
 Runtime on ready tensors, on core 0, before the server runs. Each figure is the lowest and the median of several rounds:
 other work on the machine only ever adds. ``floor`` is uvicorn with an application that answers nothing but a constant.
+``grpc`` sends the tensor raw, ``grpc-typed`` as numbers of protobuf, each over grpcio's own client: that is slower than
+the server, so that fewer requests wait at once than there are connections, and batches are smaller than over REST.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from steelyard.serve.table import Layout, Table
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")
+HTTP, GRPC = ("predict", "json", "binary", "floor"), ("grpc", "grpc-typed")
 
 
 class Connection(asyncio.Protocol):
@@ -67,6 +71,40 @@ class Connection(asyncio.Protocol):
         elif not self.done.done():
             self.transport.close()
             self.done.set_result(None)
+
+
+async def busy_grpc(address: str, message: bytes, connections: int, seconds: float) -> NDArray[np.float64]:
+    from grpc import aio
+
+    latencies: list[float] = []
+    until = time.perf_counter() + seconds
+
+    async def keep_busy() -> None:
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        async with aio.insecure_channel(address, options) as channel:
+            ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            now = time.perf_counter()
+            while now < until:
+                await ask(message)
+                began, now = now, time.perf_counter()
+                latencies.append(now - began)
+
+    await asyncio.gather(*(keep_busy() for _ in range(connections)))
+    return np.array(latencies)
+
+
+def message_of_grpc(bundle: Bundle, *, raw: bool) -> bytes:
+    from steelyard.serve.grpc.messages import InferRequest
+
+    names = list(Layout(bundle.reads).columns)
+    values = np.random.default_rng(0).random(len(names)).round(6)
+    request = InferRequest(model_name="model", inputs=[{"name": "rows", "datatype": "FP64", "shape": [1, len(names)]}])
+    if raw:
+        request.raw_input_contents.append(values.astype("<f8").tobytes())
+    else:
+        request.inputs[0].contents.fp64_contents.extend(values.tolist())
+    encoded: bytes = request.SerializeToString()
+    return encoded
 
 
 def body_of(bundle: Bundle, protocol: str) -> tuple[str, dict[str, str], bytes]:
@@ -147,7 +185,7 @@ def serve_floor() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--protocol", choices=["predict", "json", "binary", "floor"], nargs="+", default=["json"])
+    parser.add_argument("--protocol", choices=[*HTTP, *GRPC], nargs="+", default=["json"])
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -161,23 +199,31 @@ def main() -> None:
     for protocol in options.protocol:
         os.sched_setaffinity(0, {SERVER_CORE})
         command = [sys.executable, __file__, "--serve-floor"] if protocol == "floor" else serve
+        if protocol in GRPC:
+            command = [*serve, "--grpc-port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            port = int(re.search(r":(\d+)", server.stdout.readline())[1])
+            line = server.stdout.readline()
+            port = int(re.search(r":(\d+)", line)[1])
             os.sched_setaffinity(0, {CLIENT_CORE})
-            message = message_of(*body_of(bundle, "json" if protocol == "floor" else protocol))
+            if protocol in GRPC:
+                message = message_of_grpc(bundle, raw=protocol == "grpc")
+                keep_busy = partial(busy_grpc, re.search(r"gRPC at (\S+)", line)[1], message)
+            else:
+                message = message_of(*body_of(bundle, "json" if protocol == "floor" else protocol))
+                keep_busy = partial(busy, port, message)
             for connections in options.connections:
-                measure(server.pid, port, protocol, message, connections, options, alone)
+                measure(server.pid, port, protocol, keep_busy, connections, options, alone)
             server.terminate()
 
 
 def measure(  # noqa: PLR0917 - one place calls it
-    pid: int, port: int, protocol: str, message: bytes, connections: int, options: Any, alone: dict[int, Any]
+    pid: int, port: int, protocol: str, keep_busy: Any, connections: int, options: Any, alone: dict[int, Any]
 ) -> None:
-    uvloop.run(busy(port, message, connections, 0.5))
+    uvloop.run(keep_busy(connections, 0.5))
     costs, rates, latencies, batches = [], [], [], sizes(port)
     for _ in range(options.rounds):
         before = processor_seconds(pid)
-        found = uvloop.run(busy(port, message, connections, options.seconds))
+        found = uvloop.run(keep_busy(connections, options.seconds))
         costs.append(1000 * (processor_seconds(pid) - before) / len(found))
         rates.append(len(found) / options.seconds)
         latencies.append(found)
@@ -185,7 +231,8 @@ def measure(  # noqa: PLR0917 - one place calls it
     like = alone[1][0] if summed < 4 * counted else alone[32][0]
     best = min(latencies, key=np.median)
     print(
-        f"{protocol:8} c={connections:3}: {max(rates):5.0f} req/s (median {np.median(rates):.0f}), processor a request "
+        f"{protocol:10} c={connections:3}: {max(rates):5.0f} req/s (median {np.median(rates):.0f}), "
+        f"processor a request "
         f"{min(costs):.3f} ms (median {np.median(costs):.3f}), over raw in like batches {min(costs) - like:.3f}, "
         f"mean batch {summed / max(counted, 1):.1f}, p50 {1000 * np.median(best):.3f} ms (over raw "
         f"{1000 * np.median(best) - alone[1][1]:.3f}), p99 {1000 * np.quantile(best, 0.99):.3f} ms, "

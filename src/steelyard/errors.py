@@ -191,6 +191,8 @@ EXTRA_OF = {
     "cryptography": "sign",
     "fsspec": "sources",
     "s3fs": "sources",
+    "grpc": "grpc",
+    "google": "grpc",
 }
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.client.retries import Retries, seconds_of
-from steelyard.client.tensors import DATATYPES, read, write
+from steelyard.client.tensors import read, write
+from steelyard.datatypes import DATATYPES
 from steelyard.errors import RequestInvalid, ServerRefused
 
 NUMERIC = st.sampled_from([dtype for dtype in DATATYPES.values() if dtype.kind != "O"])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from steelyard.client import tensors
+from steelyard.datatypes import LENGTH
 from steelyard.errors import DataUnreadable, RequestInvalid, ServerRefused
 from steelyard.load import Protocol, Target, what_to_send
 from steelyard.load.bodies import Input, inputs_of, made_up, messages, rows_of
@@ -50,7 +50,7 @@ def test_tensors_as_json_have_the_shapes_of_the_metadata():
 
 def test_tensors_as_bytes_say_where_json_ends():
     head, body = body_of(made(Protocol.V2_BINARY, batch=2)[0])
-    length = int(next(h for h in head.split(b"\r\n") if h.startswith(tensors.LENGTH.encode())).split(b": ")[1])
+    length = int(next(h for h in head.split(b"\r\n") if h.startswith(LENGTH.encode())).split(b": ")[1])
     data = json.loads(body[:length])
     assert data["parameters"] == {"binary_data_output": True}
     assert [i["parameters"]["binary_data_size"] for i in data["inputs"]] == [16, 12, 2]

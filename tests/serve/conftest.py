@@ -93,11 +93,17 @@ class Server:
 
 @pytest.fixture
 def start(folders):
-    """Return a function that starts a server of a bundle; all are stopped in the end."""
+    """Return a function that starts a server of a bundle; all are stopped in the end.
+
+    ``before`` is called with the application before it serves.
+    """
     running = []
 
-    def started(name="numbers", **settings):
-        server = Server(make_app(folders[name], replace(Settings(no_keys=not settings.get("keys")), **settings)))
+    def started(name="numbers", before=None, **settings):
+        app = make_app(folders[name], replace(Settings(no_keys=not settings.get("keys")), **settings))
+        if before is not None:
+            before(app)
+        server = Server(app)
         running.append(server)
         return server
 

@@ -168,6 +168,15 @@ def test_numbers_come_in_every_datatype(serving, opened, datatype, values, shape
     assert outputs(as_bytes)["label"] == outputs(as_json)["label"]
 
 
+def test_half_floats_are_read_as_bytes_alone(serving, opened):
+    tensor = {"name": "age", "datatype": "FP16", "shape": [2]}
+    reply = binary(serving["numbers"], [(tensor, np.array([33.25, 7], "<f2").tobytes())])
+    wanted = opened["numbers"].predict_proba({"age": [33.25, 7.0]}).ravel()
+    np.testing.assert_allclose(outputs(reply)["scores"], wanted, rtol=1e-6)
+    refused = serving["numbers"].post(f"{MODEL}/infer", json={"inputs": [{**tensor, "data": [33.25, 7]}]})
+    assert (refused.status_code, "binary data" in refused.json()["error"]) == (400, True)
+
+
 def test_whole_rows_are_one_tensor_where_all_columns_are_numbers(serving, opened):
     values = [[1.0, 2.0], [30.0, None], [float(2**40), -5]]
     tensor = {"name": "rows", "datatype": "FP64", "shape": [3, 2]}

@@ -11,7 +11,7 @@ import pytest
 
 from steelyard.errors import ServingRefused
 from steelyard.serve import Limits, Settings
-from steelyard.serve.binding import allow_files, listening_socket
+from steelyard.serve.binding import allow_files, bound
 from steelyard.serve.server import _config
 
 INFER = "/v2/models/model/infer"
@@ -185,9 +185,9 @@ def test_a_compressed_body_is_refused(serving):
 
 def test_a_port_that_is_taken_is_named(serving):
     with pytest.raises(ServingRefused, match="name another --host or --port"):
-        listening_socket(Settings(no_keys=True, port=serving["numbers"].port))
+        bound("127.0.0.1", serving["numbers"].port)
     with pytest.raises(ServingRefused, match="cannot listen"):
-        listening_socket(Settings(keys=(), host="no.such.host.invalid"))
+        bound("no.such.host.invalid", 0)
 
 
 def test_a_certificate_is_used_and_a_wrong_one_refused(tmp_path, start):

@@ -90,7 +90,6 @@ def test_the_repository_is_listed_and_stays_as_it_is(serving, start):
     ("method", "path", "status"),
     [
         ("GET", "/", 404),
-        ("GET", "/v2/", 404),
         ("GET", "/v2/models/", 404),
         ("GET", "/v2/models/other", 404),
         ("GET", "/v2/models/model/versions/2", 404),

@@ -18,6 +18,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     bundle: AnyBundle,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at; 0 takes any free one.")] = 8000,
+    grpc_port: Annotated[int | None, typer.Option(help="Port for gRPC besides; 0 takes any free one.")] = None,
     name: Annotated[str, typer.Option(help="What clients call the model.")] = "model",
     key: Annotated[
         list[str] | None,
@@ -63,6 +64,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     settings = serving.Settings(
         host=host,
         port=port,
+        grpc_port=grpc_port,
         name=name,
         keys=(*known, serving.Key.of(secret)) if secret else tuple(known),
         no_keys=no_keys,
@@ -88,13 +90,14 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         certfile=tls_cert,
         keyfile=tls_key,
     )
-    serving.serve(bundle_folder(bundle), settings, announce=lambda address: _announce(address, secret))
+    serving.serve(bundle_folder(bundle), settings, announce=lambda address, beside: _announce(address, beside, secret))
 
 
-def _announce(address: str, secret: str) -> None:
+def _announce(address: str, grpc_address: str, secret: str) -> None:
     """Say where the server answers, and the key that was made for it: it is kept nowhere."""
     shown = f"; key (shown this once): {secret}" if secret else ""
-    sys.stdout.write(f"serving at {address}, to try at {address}/docs{shown}\n")
+    beside = f", gRPC at {grpc_address}" if grpc_address else ""
+    sys.stdout.write(f"serving at {address}, to try at {address}/docs{beside}{shown}\n")
     sys.stdout.flush()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from steelyard.client import calls
 from steelyard.client.answers import Inference, Predictions
 from steelyard.client.retries import Retries
-from steelyard.client.tensors import LENGTH
+from steelyard.datatypes import LENGTH
 from steelyard.errors import need
 
 

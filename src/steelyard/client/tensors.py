@@ -14,7 +14,6 @@ References
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,26 +22,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from steelyard.datatypes import BYTES, DATATYPES, FP16, LENGTH, pack, unpack
 from steelyard.errors import RowsRefused, ServerRefused
 
-BYTES = "BYTES"
-DATATYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype("?"),
-    "UINT8": np.dtype("u1"),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype("i1"),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    BYTES: np.dtype(object),
-}
-LENGTH = "Inference-Header-Content-Length"
-"""The header that says where JSON ends and bytes begin."""
 _BY_DTYPE = {dtype: name for name, dtype in DATATYPES.items()}
 
 
@@ -139,7 +121,7 @@ def _described(name: str, array: NDArray[Any]) -> dict[str, Any]:
 def _plain(array: NDArray[Any], name: str) -> list[Any]:
     """Return the values as JSON, flat; NaN becomes ``null``."""
     kind = datatype_of(array, name)
-    if kind == "FP16":
+    if kind == FP16:
         raise RowsRefused(
             f"input {name!r} is of type float16, which JSON does not carry here; send it with binary=True"
         )
@@ -169,8 +151,7 @@ def to_bytes(array: NDArray[Any], name: str) -> bytes:
     kind = datatype_of(array, name)
     if kind != BYTES:
         return np.ascontiguousarray(array, DATATYPES[kind]).tobytes()
-    encoded = [v if isinstance(v, bytes) else (_text(v, name) or "").encode() for v in array.ravel().tolist()]
-    return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
+    return pack(v if isinstance(v, bytes) else (_text(v, name) or "").encode() for v in array.ravel().tolist())
 
 
 def read(body: bytes, json_length: str | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -240,13 +221,8 @@ def _from_bytes(raw: memoryview, datatype: str) -> NDArray[Any] | None:
 
 
 def _strings(raw: memoryview) -> NDArray[Any] | None:
-    found: list[bytes] = []
-    place, end = 0, len(raw)
-    while place + 4 <= end:
-        (length,) = struct.unpack_from("<I", raw, place)
-        found.append(bytes(raw[place + 4 : place + 4 + length]))
-        place += 4 + length
-    if place != end:
+    found = unpack(raw, len(raw))
+    if found is None:
         return None
     made = np.empty(len(found), object)
     made[:] = [_decoded(value) for value in found]

@@ -14,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from steelyard.client import tensors
+from steelyard.datatypes import BYTES, DATATYPES
 from steelyard.errors import RequestInvalid, RowsRefused, ServerRefused, nearest
 from steelyard.load.target import Target
 
@@ -67,7 +68,7 @@ def inputs_of(metadata: Any) -> list[Input]:
         found = [Input(str(i["name"]), str(i["datatype"]), tuple(map(int, i["shape"]))) for i in metadata["inputs"]]
     except (KeyError, TypeError, ValueError) as problem:
         raise ServerRefused("the server's metadata of the model name no inputs") from problem
-    if strange := [i.name for i in found if i.datatype not in tensors.DATATYPES]:
+    if strange := [i.name for i in found if i.datatype not in DATATYPES]:
         raise ServerRefused(f"the server's inputs {', '.join(map(repr, strange))} are of no datatype of the protocol")
     return found
 
@@ -85,7 +86,7 @@ def rows_of(columns: Mapping[str, Sequence[Any]], inputs: Sequence[Input] = ()) 
     >>> rows_of({"age": ["51", ""], "job": ["cook", "nurse"]}, [Input("age", "FP64", (-1,))])
     [{'age': 51.0, 'job': 'cook'}, {'age': None, 'job': 'nurse'}]
     """
-    numeric = {i.name for i in inputs if i.datatype not in {tensors.BYTES, "BOOL"}}
+    numeric = {i.name for i in inputs if i.datatype not in {BYTES, "BOOL"}}
     cells = [[_number(v) for v in values] if name in numeric else values for name, values in columns.items()]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     if not rows:
@@ -110,7 +111,7 @@ def made_up(inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
 
 
 def _noise(one: Input, rng: np.random.Generator) -> Any:
-    kind = tensors.DATATYPES[one.datatype].kind
+    kind = DATATYPES[one.datatype].kind
     sides = one.shaped(1)
     size = math.prod(sides)
     if kind == "O":
@@ -159,7 +160,7 @@ def _array(one: Input, rows: Sequence[Row]) -> NDArray[Any]:
     if one.name not in rows[0]:
         raise RequestInvalid(f"the rows have no column {one.name!r}{nearest(one.name, rows[0])}, which the model reads")
     cells = [row[one.name] for row in rows]
-    dtype, sides = tensors.DATATYPES[one.datatype], one.shaped(len(rows))
+    dtype, sides = DATATYPES[one.datatype], one.shaped(len(rows))
     try:
         if dtype.kind == "O":
             made = np.empty(len(cells), object)

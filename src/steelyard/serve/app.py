@@ -20,6 +20,7 @@ from steelyard.serve.endpoint import Asking
 from steelyard.serve.faults import Fault, malformed, overloaded, unfit
 from steelyard.serve.http import Disconnected, Receive, Reply, Request, Scope, Send
 from steelyard.serve.keys import Gate
+from steelyard.serve.keys import Scope as KeyScope
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.repository import Repository
 from steelyard.serve.routes import find
@@ -33,7 +34,7 @@ _LOGGER = logging.getLogger("steelyard.serve")
 _BIG = 2**17
 """Bytes of a body above which reading it would hold up the event loop; it is read in a thread then."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_LEFT = 499
+LEFT = 499
 """What is counted for clients that did not wait; nobody receives it."""
 
 
@@ -79,15 +80,13 @@ class App:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']!r}")
-        self.in_flight += 1
-        self.metrics.in_flight.set(self.in_flight)
+        self.flew(1)
         try:
             request_id, reply = await self._answered(scope, receive)
             if reply is not None:
                 await http.send_reply(send, reply, request_id)
         finally:
-            self.in_flight -= 1
-            self.metrics.in_flight.set(self.in_flight)
+            self.flew(-1)
 
     async def _answered(self, scope: Scope, receive: Receive) -> tuple[bytes, Reply | None]:
         """Return a request's id and its answer, counted before anybody sees it; ``None`` if nobody will."""
@@ -96,37 +95,68 @@ class App:
         reply: Reply | None
         try:
             headers = http.headers_of(scope["headers"])
-            request_id = self._id_of(headers)
+            request_id = self.id_of(headers)
             request = Request(scope["method"], scope["path"], headers, receive, request_id.decode("latin-1"))
             request.query = scope["query_string"]
             found, words = find(request.method, request.path)
             route = found.name
             if found.scope is not None:
                 self._gate.check(headers, found.scope)
-                self._refuse_crowd()
+                self.refuse_crowd()
             made = await found.handle(self, request, *words)
             reply, status, cause = made, made.status, ""
         except (Fault, RowsRefused, BundleRefused) as problem:
-            fault = _fault_of(problem)
+            fault = fault_of(problem)
             if isinstance(problem, BundleRefused):
                 _LOGGER.exception("request %s", request_id.decode("latin-1"))
             reply, status, cause = http.fault_reply(fault), fault.status, fault.cause
         except (ClientLeft, Disconnected):
-            reply, status, cause = None, _LEFT, "client_left"
+            reply, status, cause = None, LEFT, "client_left"
         finally:
-            seconds = time.perf_counter() - began
-            self.metrics.ended(route, status, cause, seconds)
-            self._log.ended(request_id, scope, status, cause, seconds)
+            self.ended(request_id, scope, route, status, cause, time.perf_counter() - began)
         return request_id, reply
 
-    def _id_of(self, headers: http.Headers) -> bytes:
+    def flew(self, step: int) -> None:
+        """Count a request that came (1) or is done with (-1)."""
+        self.in_flight += step
+        self.metrics.in_flight.set(self.in_flight)
+
+    def id_of(self, headers: http.Headers) -> bytes:
         """Return the id of a request: its own, or a new one."""
         given = headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             return given
         return next(self._ids).encode()
 
-    def _refuse_crowd(self) -> None:
+    def admit(self, headers: http.Headers, scope: KeyScope) -> None:
+        """Refuse a request of another protocol than HTTP that shows no key for it, or finds too many others.
+
+        Without keys everybody on this machine may ask: no browser speaks such a protocol, so no page can be led here.
+
+        Raises
+        ------
+        Fault
+            401 or 403 for the key, 503 for the crowd.
+        """
+        if not self.settings.no_keys:
+            self._gate.check(headers, scope)
+        self.refuse_crowd()
+
+    def ended(  # noqa: PLR0917 - as :meth:`AccessLog.ended`
+        self, request_id: bytes, scope: Scope, route: str, status: int, cause: str, seconds: float
+    ) -> None:
+        """Count and log a request that has ended."""
+        self.metrics.ended(route, status, cause, seconds)
+        self._log.ended(request_id, scope, status, cause, seconds)
+
+    def refuse_crowd(self) -> None:
+        """Refuse a request that finds too many others.
+
+        Raises
+        ------
+        Fault
+            503.
+        """
         most = self.settings.limits.in_flight
         if self.in_flight > most:
             raise overloaded("crowd", f"{most:,} requests are worked on already; try again in a second")
@@ -196,7 +226,7 @@ class App:
         self.repository.close()
 
 
-def _fault_of(problem: Fault | RowsRefused | BundleRefused) -> Fault:
+def fault_of(problem: Fault | RowsRefused | BundleRefused) -> Fault:
     """Return what the client is told; of a model that fails only that it does."""
     if isinstance(problem, Fault):
         return problem

@@ -140,10 +140,10 @@ def fault_reply(fault: Fault) -> Reply:
         headers.append((b"allow", ", ".join(fault.allow).encode()))
     if fault.close:
         headers.append((b"connection", b"close"))
-    return Reply(fault.status, orjson.dumps({"error": _sayable(fault.sentence)}), JSON, tuple(headers))
+    return Reply(fault.status, orjson.dumps({"error": sayable(fault.sentence)}), JSON, tuple(headers))
 
 
-def _sayable(sentence: str) -> str:
+def sayable(sentence: str) -> str:
     """Return a sentence that UTF-8 can carry; half a character of a client's name is shown as an escape."""
     return sentence.encode("utf-8", "backslashreplace").decode()
 

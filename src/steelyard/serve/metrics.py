@@ -44,12 +44,9 @@ class Metrics:
         )
         self.errors = Labelled(self, "steelyard_errors_total", "Requests without an answer, by cause.", "cause")
         self.in_flight = self.gauge("steelyard_requests_in_flight", "Requests that are worked on now.")
-        self.latency = {
-            route: self.histogram(
-                "steelyard_request_seconds", "From the headers of a request to its answer.", SECONDS, route=route
-            )
-            for route in ("predict", "infer")
-        }
+        self.latency: dict[str, Histogram] = {}
+        for route in ("predict", "infer"):
+            self.time(route)
         if len(self.board.regions) == 1:
             of_workers(self)[0].set(1)
 
@@ -72,6 +69,11 @@ class Metrics:
         """Return counts of values between bounds."""
         series = Series(name, Kind.HISTOGRAM, about, _written_labels(labels), tuple(map(float, bounds)))
         return Histogram(series, self.region.cells(series))
+
+    def time(self, route: str) -> None:
+        """Have the requests of a route be timed from now on."""
+        about = "From the headers of a request to its answer."
+        self.latency[route] = self.histogram("steelyard_request_seconds", about, SECONDS, route=route)
 
     def ended(self, route: str, status: int, cause: str, seconds: float) -> None:
         """Count a request."""

@@ -6,8 +6,11 @@ from importlib.metadata import version
 from typing import Any
 
 from steelyard.contracts import Column, Kind
+from steelyard.datatypes import DATATYPES, LENGTH
 from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
+from steelyard.serve.oip.datatypes import MOST_AXES
+from steelyard.serve.oip.signature import ROWS, outputs_of, takes_rows
 
 _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.NUMBER: {"type": ["number", "string", "boolean", "null"]},
@@ -17,21 +20,30 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.IMAGE: {"type": "string", "contentEncoding": "base64", "description": "the bytes of an image file"},
 }
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_TENSOR = {
-    "type": "object",
-    "required": ["name", "shape", "datatype"],
-    "properties": {
-        "name": {"type": "string"},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
-        "datatype": {
-            "enum": [
-                *("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
-                *("FP32", "FP64", "BYTES"),
-            ]
-        },
-        "parameters": {"type": "object"},
-        "data": {"type": "array"},
-    },
+_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+_REFUSALS = {
+    400: "The request cannot be read, or does not fit the model.",
+    401: "No key is shown, or none that is known.",
+    403: "The key does not open this, or no loopback name was asked for where there are no keys.",
+    404: "There is no such model or version.",
+    408: "The body did not arrive in time.",
+    413: "The request is over a limit.",
+    415: "The body is compressed.",
+    431: "The headers are too long.",
+    500: "The server or the model failed; the operator finds the request by its id.",
+    503: "Too busy.",
+}
+_OF_BODY = frozenset({408, 413, 415, 500})
+"""Statuses of calls that read a body."""
+_ID = {"X-Request-Id": {"description": "Of the request: its own, or a new one.", "schema": {"type": "string"}}}
+_SECONDS = {"description": "Seconds.", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+_SCHEME = {"required": True, "schema": {"const": "Bearer"}}
+_HEADERS: dict[int, dict[str, Any]] = {401: {"WWW-Authenticate": _SCHEME}, 503: {"Retry-After": _SECONDS}}
+_LENGTH_OF_JSON = {
+    LENGTH: {
+        "description": "Bytes of JSON before the tensors; set where there are any.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    }
 }
 
 
@@ -60,39 +72,66 @@ def _paths(served: Served) -> dict[str, Any]:
     model = f"/v2/models/{served.name}"
     paths: dict[str, Any] = {
         "/predict": {"post": _call("Predict rows of values by column", "Rows", "Predictions")},
-        "/v2": {"get": _call("What the server is")},
-        "/v2/health/live": {"get": _call("Whether the process runs", is_open=True)},
-        "/v2/health/ready": {"get": _call("Whether models answer", is_open=True)},
+        "/v2": {"get": _call("What the server is", gives="Server")},
+        "/v2/health/live": {"get": _health("Whether the process runs", "live")},
+        "/v2/health/ready": {"get": _health("Whether models answer", "ready")},
+        "/v2/models/stats": {"get": _call("What was counted of every model", gives="Statistics")},
         "/metrics": {"get": _call("Metrics for Prometheus", kind="text/plain")},
     }
     for base in (model, f"{model}/versions/{served.version}"):
         paths |= {
-            base: {"get": _call("What the model is")},
-            f"{base}/ready": {"get": _call("Whether the model answers")},
-            f"{base}/config": {"get": _call("How the model is run")},
-            f"{base}/stats": {"get": _call("What was counted")},
-            f"{base}/infer": {"post": _call("Infer tensors", "InferenceRequest", "InferenceResponse")},
+            base: {"get": _call("What the model is", gives="Model")},
+            f"{base}/ready": {"get": _call("Whether the model answers", gives="ModelReady")},
+            f"{base}/config": {"get": _call("How the model is run", gives="Configuration")},
+            f"{base}/stats": {"get": _call("What was counted", gives="Statistics")},
+            f"{base}/infer": {"post": _infer()},
         }
     return paths
 
 
-def _call(
-    summary: str, takes: str = "", gives: str = "", *, kind: str = "application/json", is_open: bool = False
-) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{gives}"} if gives else {}
-    call: dict[str, Any] = {
-        "summary": summary,
-        "responses": {
-            "200": {"description": "The answer.", "content": {kind: {"schema": schema}}},
-            "4XX": {"description": "The request is refused.", "content": {"application/json": {"schema": _ERROR}}},
-            "503": {"description": "Too busy; see Retry-After.", "content": {"application/json": {"schema": _ERROR}}},
-        },
+def _call(summary: str, takes: str = "", gives: str = "", *, kind: str = "application/json") -> dict[str, Any]:
+    schema = _ref(gives) if gives else {"type": "string"}
+    answer = {"description": "The answer.", "headers": _ID, "content": {kind: {"schema": schema}}}
+    refusals = {
+        str(status): {
+            "description": about,
+            "headers": _ID | _HEADERS.get(status, {}),
+            "content": {"application/json": {"schema": _ERROR}},
+        }
+        for status, about in _REFUSALS.items()
+        if takes or status not in _OF_BODY
     }
+    call: dict[str, Any] = {"summary": summary, "responses": {"200": answer, **refusals}}
     if takes:
-        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{takes}"}}}
-        call["requestBody"] = {"required": True, "content": content}
-    if is_open:
-        call["security"] = []
+        call["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(takes)}}}
+    return call
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _health(summary: str, what: str) -> dict[str, Any]:
+    """Return a call that needs no key; it answers 503 while it is not so, and never asks to come again."""
+    schema = {"type": "object", "required": [what], "properties": {what: {"type": "boolean"}}}
+    content = {"application/json": {"schema": schema}}
+    refusals = _call(summary)["responses"]
+    responses = {
+        "200": {"description": "It is so.", "headers": _ID, "content": content},
+        "503": {"description": "It is not so.", "headers": _ID, "content": content},
+        **{status: refusals[status] for status in ("400", "431")},
+    }
+    return {"summary": summary, "security": [], "responses": responses}
+
+
+def _infer() -> dict[str, Any]:
+    """Return the call of inference, whose answer carries bytes where they were asked for."""
+    call = _call("Infer tensors", "InferenceRequest", "InferenceResponse")
+    answer = call["responses"]["200"]
+    answer["headers"] = _ID | _LENGTH_OF_JSON
+    answer["content"]["application/octet-stream"] = {
+        "schema": {"type": "string", "contentMediaType": "application/octet-stream"}
+    }
     return call
 
 
@@ -102,7 +141,7 @@ def _schemas(served: Served, limits: Limits) -> dict[str, Any]:
         "type": "object",
         "required": list(columns),
         "properties": {name: _property(column) for name, column in columns.items()},
-        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        "additionalProperties": _SCALAR,
     }
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "minItems": 1, "maxItems": limits.rows}
     return {
@@ -115,18 +154,92 @@ def _schemas(served: Served, limits: Limits) -> dict[str, Any]:
             ]
         },
         "Predictions": _predictions(served),
+        **_of_tensors(served, limits),
+        **_of_metadata(),
+    }
+
+
+def _of_tensors(served: Served, limits: Limits) -> dict[str, Any]:
+    """Return the schemas of inference."""
+    columns = list(served.layout.columns)
+    inputs = [*columns, ROWS] if takes_rows(served) else columns
+    plain = {"type": "array", "items": _SCALAR, "maxItems": limits.elements}
+    nested = {"type": "array", "items": {"type": "array", "items": _SCALAR}, "maxItems": limits.elements}
+    shape = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": MOST_AXES}
+    parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+    given = {"name": {"enum": inputs}, "datatype": {"enum": list(DATATYPES)}, "shape": shape, "parameters": parameters}
+    told = {
+        "name": {"enum": [tensor.name for tensor in outputs_of(served)]},
+        "datatype": {"enum": list(DATATYPES)},
+        "shape": shape,
+        "parameters": parameters,
+        "data": plain,
+    }
+    wanted = {"type": "object", "required": ["name"], "properties": {k: told[k] for k in ("name", "parameters")}}
+    return {
         "InferenceRequest": {
             "type": "object",
             "required": ["inputs"],
             "properties": {
                 "id": {"type": "string"},
-                "parameters": {"type": "object"},
-                "inputs": {"type": "array", "items": _TENSOR, "minItems": 1},
-                "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+                "parameters": parameters,
+                "inputs": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "shape", "datatype"],
+                        "properties": {**given, "data": {"anyOf": [plain, nested]}},
+                    },
+                },
+                "outputs": {"type": "array", "items": wanted},
             },
         },
-        "InferenceResponse": {"type": "object", "required": ["model_name", "model_version", "outputs"]},
+        "InferenceResponse": {
+            "type": "object",
+            "required": ["model_name", "model_version", "outputs"],
+            "properties": {
+                "model_name": {"const": served.name},
+                "model_version": {"type": "string"},
+                "id": {"type": "string"},
+                "outputs": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "object", "required": ["name", "shape", "datatype"], "properties": told},
+                },
+            },
+        },
     }
+
+
+def _of_metadata() -> dict[str, Any]:
+    """Return the schemas of what a server and its models say of themselves."""
+    text, whole = {"type": "string"}, {"type": "integer"}
+    tensor = _object(name=text, datatype=text, shape={"type": "array", "items": whole})
+    tensors = {"type": "array", "items": tensor}
+    duration = _object(count=whole, ns=whole)
+    kinds = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
+    counted = _object(
+        name=text,
+        version=text,
+        last_inference=whole,
+        inference_count=whole,
+        execution_count=whole,
+        inference_stats=_object(**dict.fromkeys(kinds, duration)),
+    )
+    texts = {"type": "array", "items": text}
+    return {
+        "Server": _object(name=text, version=text, extensions=texts),
+        "Model": _object(name=text, versions=texts, platform=text, inputs=tensors, outputs=tensors),
+        "ModelReady": _object(name=text, ready={"type": "boolean"}),
+        "Configuration": _object(name=text, platform=text, backend=text, max_batch_size=whole),
+        "Statistics": _object(model_stats={"type": "array", "items": counted}),
+    }
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has all of these."""
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _property(column: Column) -> dict[str, Any]:

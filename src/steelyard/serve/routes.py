@@ -140,6 +140,7 @@ _FIXED = {
     "/docs": Route("docs", _GET, None, page),
     "/reviews": Route("reviews", _GET, Scope.REVIEW, reviews.listed),
     "/v2": Route("metadata", _GET, Scope.READ, server),
+    "/v2/": Route("metadata", _GET, Scope.READ, server),
     "/v2/health/live": Route("health", _GET, None, live),
     "/v2/health/ready": Route("health", _GET, None, ready),
     "/v2/models/stats": Route("stats", _GET, Scope.READ, stats),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from steelyard.errors import ServingRefused
-from steelyard.serve.binding import address_of, allow_files, listening_socket, warning_of
+from steelyard.serve.binding import allow_files, sockets_of, warning_of
 from steelyard.serve.fleet import supervise
 from steelyard.serve.server import run_alone
 from steelyard.serve.settings import Settings
 
 
-def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) -> None:
+def serve(folder: Path, settings: Settings, *, announce: Callable[[str, str], None]) -> None:
     """Serve a bundle until a signal; then finish the requests in flight and return.
 
     Parameters
@@ -24,7 +23,8 @@ def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) 
     settings
         How to serve it; without keys in them, ``no_keys`` must be set.
     announce
-        Called with the address once the server, and each of its workers, answers there.
+        Called with the addresses of HTTP and gRPC (``""`` where that is off) once the server, and each of its workers,
+        answers there.
 
     Raises
     ------
@@ -35,9 +35,9 @@ def serve(folder: Path, settings: Settings, *, announce: Callable[[str], None]) 
     """
     if not settings.keys and not settings.no_keys:
         raise ServingRefused("nobody could ask this server: give a key, or serve without keys on a loopback address")
-    allow_files(settings.limits.connections)
+    allow_files(settings.limits.connections * (1 if settings.grpc_port is None else 2))
     if warning := warning_of(settings):
         sys.stderr.write(f"steelyard: {warning}\n")
-    with contextlib.closing(listening_socket(settings)) as listening:
+    with sockets_of(settings) as sockets:
         serve_from = run_alone if settings.workers == 1 else supervise
-        serve_from(folder, settings, listening, lambda: announce(address_of(listening, settings)))
+        serve_from(folder, settings, sockets, lambda: announce(*sockets.addresses(settings)))

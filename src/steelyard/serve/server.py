@@ -17,6 +17,7 @@ import uvicorn
 from steelyard.serve.acceptor import Acceptor
 from steelyard.serve.app import App
 from steelyard.serve.assembly import make_app
+from steelyard.serve.binding import Sockets
 from steelyard.serve.protocol import protocol_with
 from steelyard.serve.settings import Settings
 
@@ -24,7 +25,7 @@ _TURN = 0.02
 """Seconds between two looks at what is left to do."""
 
 
-def run_alone(folder: Path, settings: Settings, bound: socket.socket, announce: Callable[[], None]) -> None:
+def run_alone(folder: Path, settings: Settings, sockets: Sockets, announce: Callable[[], None]) -> None:
     """Serve a bundle from this process until a signal; then finish the requests in flight and return.
 
     Raises
@@ -33,9 +34,10 @@ def run_alone(folder: Path, settings: Settings, bound: socket.socket, announce: 
         If the bundle cannot be opened or does not answer.
     """
     with contextlib.closing(make_app(folder, settings)) as app:
+        sockets.add_grpc(app)
         settle()
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-            Server(app, announce=announce).run(sockets=[bound])
+            Server(app, announce=announce).run(sockets=[sockets.http])
 
 
 def settle() -> None:

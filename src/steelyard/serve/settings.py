@@ -53,6 +53,8 @@ class Settings:
     """What clients call the model."""
     host: str = "127.0.0.1"
     port: int = 8000
+    grpc_port: int | None = None
+    """Where gRPC answers besides; ``None``: nowhere."""
     keys: tuple[Key, ...] = ()
     no_keys: bool = False
     """Let anybody in; only on a loopback address."""
@@ -117,6 +119,10 @@ class Settings:
     def _contradictions(self) -> Iterator[str]:
         if not _NAME.fullmatch(self.name):
             yield f"the name {self.name!r} must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+        if self.grpc_port is not None and not 0 <= self.grpc_port <= 65535:
+            yield f"grpc_port must be from 0 to 65535 (0 takes any free one); got {self.grpc_port}"
+        if self.grpc_port and self.grpc_port == self.port:
+            yield f"HTTP and gRPC cannot share the port {self.port}; name another --grpc-port"
         if self.no_keys and self.keys:
             yield "no keys and keys were both asked for; give one of them"
         if self.no_keys and not self.is_loopback:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from steelyard.bundle.rules import answer_of
 from steelyard.client.answers import Inference
-from steelyard.client.tensors import DATATYPES
 from steelyard.contracts import Answer, Floats, Kind, Task
+from steelyard.datatypes import DATATYPES
 from steelyard.errors import ServerRefused
 from steelyard.serve.escalation.plan import Wiring
 from steelyard.serve.oip.signature import ROWS

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from steelyard.errors import BundleRefused, ServingRefused, SteelyardError
+from steelyard.serve.binding import Sockets
 from steelyard.serve.counting import Board
 from steelyard.serve.fleet.crew import Crew, Ended, State, Worker
 from steelyard.serve.fleet.log import ending, say
@@ -33,7 +34,7 @@ _LAST_WORDS = 1.0
 """Seconds for a worker that hangs to say where."""
 
 
-def supervise(folder: Path, settings: Settings, listening: socket.socket, announce: Callable[[], None]) -> None:
+def supervise(folder: Path, settings: Settings, sockets: Sockets, announce: Callable[[], None]) -> None:
     """Serve a bundle by several workers until a signal; then have them finish their requests and return.
 
     Raises
@@ -47,7 +48,7 @@ def supervise(folder: Path, settings: Settings, listening: socket.socket, announ
         board = Board(2 * settings.workers + 2)  # one that leaves beside each that answers
     except OSError as problem:
         raise ServingRefused(f"no memory to count in: {problem.strerror}; start fewer --workers") from None
-    supervisor = Supervisor(Duty(folder, settings, listening, board), announce)
+    supervisor = Supervisor(Duty(folder, settings, sockets, board), announce)
     with _signals(supervisor) as ear:
         supervisor.run(ear)
 

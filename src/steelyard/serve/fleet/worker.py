@@ -8,7 +8,6 @@ import faulthandler
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import orjson
 from steelyard.errors import Exit, SteelyardError
 from steelyard.serve.app import App
 from steelyard.serve.assembly import make_app
+from steelyard.serve.binding import Sockets
 from steelyard.serve.counting import Board, Region
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.server import Server, settle
@@ -39,7 +39,7 @@ class Duty:
 
     folder: Path
     settings: Settings
-    listening: socket.socket
+    sockets: Sockets
     board: Board
 
 
@@ -91,8 +91,9 @@ def _leave_the_supervisor(supervisor: int) -> None:
 def _serve(duty: Duty, region: Region, report: int) -> None:
     metrics = Metrics(duty.board, region)
     with contextlib.closing(make_app(duty.folder, duty.settings, metrics)) as app:
+        duty.sockets.add_grpc(app)
         settle()
-        WorkerServer(app, announce=lambda: _say_ready(report)).run(sockets=[duty.listening])
+        WorkerServer(app, announce=lambda: _say_ready(report)).run(sockets=[duty.sockets.http])
 
 
 def _say_ready(report: int) -> None:

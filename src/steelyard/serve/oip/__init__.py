@@ -6,8 +6,21 @@ configuration, statistics, model repository): https://github.com/triton-inferenc
 
 from __future__ import annotations
 
-from steelyard.serve.oip.answers import encode
+from steelyard.serve.oip.answers import encode, output_of, raw_of
 from steelyard.serve.oip.describe import configuration, index, metadata, server_metadata, statistics
-from steelyard.serve.oip.requests import Asked, parse
+from steelyard.serve.oip.requests import Asked, asked, parse, refuse_unread
 
-__all__ = ["Asked", "configuration", "encode", "index", "metadata", "parse", "server_metadata", "statistics"]
+__all__ = [
+    "Asked",
+    "asked",
+    "configuration",
+    "encode",
+    "index",
+    "metadata",
+    "output_of",
+    "parse",
+    "raw_of",
+    "refuse_unread",
+    "server_metadata",
+    "statistics",
+]

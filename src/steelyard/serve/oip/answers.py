@@ -8,10 +8,10 @@ import numpy as np
 import orjson
 
 from steelyard.contracts import Answer
+from steelyard.datatypes import pack
 from steelyard.serve.endpoint import Answered
 from steelyard.serve.http import Reply
 from steelyard.serve.model import Served
-from steelyard.serve.oip.datatypes import strings_to_bytes
 from steelyard.serve.oip.requests import Asked
 from steelyard.serve.oip.signature import LABEL, SCORES
 
@@ -21,9 +21,9 @@ def encode(asked: Asked, answered: Answered) -> Reply:
     served, answer = answered.served, answered.answer
     outputs, parts = [], []
     for name, is_binary in asked.outputs:
-        output, values = _output(served, name, answer)
+        output, values = output_of(served, name, answer)
         if is_binary:
-            raw = strings_to_bytes(values) if name == LABEL else np.asarray(values, "<f8").tobytes()
+            raw = raw_of(values)
             output["parameters"] = {"binary_data_size": len(raw)}
             parts.append(raw)
         else:
@@ -41,8 +41,8 @@ def encode(asked: Asked, answered: Answered) -> Reply:
     return Reply(200, b"".join([head, *parts]), b"application/octet-stream", headers)
 
 
-def _output(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any], Any]:
-    """Return what is said of an output, and its values."""
+def output_of(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any], Any]:
+    """Return what is said of an output, and its values: a list of strings, or an array of numbers."""
     rows = len(answer.decided)
     if name == SCORES:
         return {"name": name, "datatype": "FP64", "shape": [rows, served.task.width]}, answer.scores
@@ -50,3 +50,10 @@ def _output(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any], 
         labels = [served.task.classes[code] for code in answer.decided.tolist()]
         return {"name": name, "datatype": "BYTES", "shape": [rows]}, labels
     return {"name": name, "datatype": "FP64", "shape": [rows]}, answer.decided
+
+
+def raw_of(values: Any) -> bytes:
+    """Return the values of an output as bytes, as the binary tensor extension and gRPC carry them."""
+    if isinstance(values, list):
+        return pack(value.encode() for value in values)
+    return np.asarray(values, "<f8").tobytes()

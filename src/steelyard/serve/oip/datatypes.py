@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from itertools import chain
 from math import prod
@@ -11,26 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.datatypes import DATATYPES, FP16, unpack
 from steelyard.errors import nearest
 from steelyard.serve.faults import Fault, malformed
 from steelyard.serve.limits import name_of
 
-BYTES = "BYTES"
-DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype("?"),
-    "UINT8": np.dtype("u1"),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype("i1"),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    BYTES: np.dtype(object),
-}
-_MOST_AXES = 8
+MOST_AXES = 8
+"""Of a tensor."""
 _NONE = type(None)
 _TAKES = {"b": frozenset({bool}), "f": frozenset({float, int, _NONE}), "O": frozenset({str, _NONE})}
 _WHOLE = frozenset({int})
@@ -44,10 +30,10 @@ def dtype_of(datatype: object, name: str) -> np.dtype[Any]:
     Fault
         If there is no such datatype.
     """
-    found = DTYPES.get(datatype) if isinstance(datatype, str) else None
+    found = DATATYPES.get(datatype) if isinstance(datatype, str) else None
     if found is None:
-        near = nearest(datatype, DTYPES) if isinstance(datatype, str) else ""
-        raise malformed(f"input {name!r} has no known datatype{near}; known: {', '.join(DTYPES)}")
+        near = nearest(datatype, DATATYPES) if isinstance(datatype, str) else ""
+        raise malformed(f"input {name!r} has no known datatype{near}; known: {', '.join(DATATYPES)}")
     return found
 
 
@@ -59,8 +45,8 @@ def shape_of(shape: object, name: str) -> tuple[int, ...]:
     Fault
         If it is anything but a short list of whole numbers above 0.
     """
-    if type(shape) is not list or not 1 <= len(shape) <= _MOST_AXES:
-        raise malformed(f"input {name!r} needs a shape: a list of 1 to {_MOST_AXES} whole numbers")
+    if type(shape) is not list or not 1 <= len(shape) <= MOST_AXES:
+        raise malformed(f"input {name!r} needs a shape: a list of 1 to {MOST_AXES} whole numbers")
     if not all(type(side) is int and side > 0 for side in shape):
         raise malformed(f"input {name!r}: each number of its shape must be whole and above 0")
     return tuple(shape)
@@ -76,13 +62,15 @@ def from_json(data: object, shape: Sequence[int], dtype: np.dtype[Any], name: st
     """
     if type(data) is not list:
         raise malformed(f"input {name!r} needs its values as the list 'data'; got {name_of(data)}")
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        raise malformed(f"input {name!r} is of datatype {FP16}, which JSON does not carry; send it as binary data")
     flat = _flat(data, shape, name)
     taken = _TAKES.get(dtype.kind, _WHOLE)
     if not taken.issuperset(map(type, flat)):
         odd = next(value for value in flat if type(value) not in taken)
         raise malformed(f"input {name!r} holds {name_of(odd)} ({str(odd)[:40]!r}), which its datatype does not take")
     if dtype.kind == "O":
-        return _objects(flat).reshape(shape)
+        return of_elements(flat).reshape(shape)
     try:
         if dtype.itemsize == 8:
             return np.array(flat, dtype).reshape(shape)
@@ -121,7 +109,7 @@ def from_bytes(raw: memoryview, shape: Sequence[int], dtype: np.dtype[Any], name
     """
     size = prod(shape)
     if dtype.kind == "O":
-        return _objects(_strings(raw, size, name)).reshape(shape)
+        return of_elements(_strings(raw, size, name)).reshape(shape)
     if len(raw) != size * dtype.itemsize:
         raise malformed(f"input {name!r} has {len(raw):,} bytes; its shape and datatype need {size * dtype.itemsize:,}")
     values: NDArray[Any] = np.frombuffer(raw, dtype if dtype.kind != "b" else np.uint8).reshape(shape)
@@ -129,34 +117,14 @@ def from_bytes(raw: memoryview, shape: Sequence[int], dtype: np.dtype[Any], name
 
 
 def _strings(raw: memoryview, count: int, name: str) -> list[bytes]:
-    found: list[bytes] = []
-    place, end = 0, len(raw)
-    while place < end and len(found) <= count:
-        if place + 4 > end:
-            break
-        (length,) = struct.unpack_from("<I", raw, place)
-        place += 4 + length
-        if place > end:
-            break
-        found.append(bytes(raw[place - length : place]))
-    if len(found) != count or place != end:
+    found = unpack(raw, count)
+    if found is None or len(found) != count:
         raise malformed(f"input {name!r}: its bytes do not hold {count:,} elements, each after its length in 4 bytes")
     return found
 
 
-def _objects(values: Sequence[Any]) -> NDArray[Any]:
+def of_elements(values: Sequence[Any]) -> NDArray[Any]:
+    """Return strings or bytes as an array of objects."""
     made = np.empty(len(values), np.object_)
     made[:] = values
     return made
-
-
-def strings_to_bytes(values: Sequence[str]) -> bytes:
-    r"""Return strings as elements of BYTES.
-
-    Examples
-    --------
-    >>> strings_to_bytes(["ab"])
-    b'\x02\x00\x00\x00ab'
-    """
-    encoded = [value.encode() for value in values]
-    return b"".join(struct.pack("<I", len(value)) + value for value in encoded)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.datatypes import LENGTH
 from steelyard.serve.faults import malformed
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
@@ -18,7 +19,7 @@ from steelyard.serve.oip.datatypes import dtype_of, from_bytes, from_json, shape
 from steelyard.serve.oip.signature import names_of_outputs
 from steelyard.serve.table import Table
 
-HEADER_LENGTH = b"inference-header-content-length"
+HEADER_LENGTH = LENGTH.lower().encode()
 _MICROSECONDS = 1e-6
 _UNHONOURED = ("sequence_id", "sequence_start", "sequence_end", "priority")
 _UNREAD = ("shared_memory_region", "classification")
@@ -47,6 +48,30 @@ def parse(served: Served, headers: Mapping[bytes, bytes], body: bytes, limits: L
     """
     head, raw = _split(headers, body)
     data = json_object(head, limits)
+    return asked(served, data, _tensors(data, raw, limits), limits)
+
+
+def asked(served: Served, data: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], limits: Limits) -> Asked:
+    """Return what a request asks.
+
+    Parameters
+    ----------
+    served
+        The model.
+    data
+        The request in the words of JSON; its inputs are not looked at.
+    tensors
+        The inputs by name.
+    limits
+        How much one request may hold.
+
+    Raises
+    ------
+    Fault
+        If it cannot be honoured, or asks for what is not there.
+    RowsRefused
+        If a cell does not fit its column.
+    """
     request_id = data.get("id")
     if request_id is not None and type(request_id) is not str:
         raise malformed(f"'id' must be a string; got {name_of(request_id)}")
@@ -54,8 +79,21 @@ def parse(served: Served, headers: Mapping[bytes, bytes], body: bytes, limits: L
     for name in _UNHONOURED:
         if parameters.get(name):
             raise malformed(f"the parameter {name!r} cannot be honoured here; leave it out")
-    table = table_of(served, _tensors(data, raw, limits), limits)
+    table = table_of(served, tensors, limits)
     return Asked(table, request_id, _outputs(served, data, parameters), _wait(parameters))
+
+
+def refuse_unread(parameters: Mapping[str, Any], owner: str) -> None:
+    """Refuse parameters of a tensor that say that its values are elsewhere, or are wanted in another form.
+
+    Raises
+    ------
+    Fault
+        If there is one.
+    """
+    for unread in _UNREAD:
+        if unread in parameters:
+            raise malformed(f"the parameter {unread!r} of {owner} is not supported; leave it out")
 
 
 def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, memoryview | None]:
@@ -123,9 +161,7 @@ class _Binary:
     def tensor(self, data: Mapping[str, Any], name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return one tensor, from wherever its values are."""
         parameters = _object(data, "parameters", f"input {name[:80]!r}")
-        for unread in _UNREAD:
-            if unread in parameters:
-                raise malformed(f"the parameter {unread!r} of input {name[:80]!r} is not supported; send the values")
+        refuse_unread(parameters, f"input {name[:80]!r}")
         size = parameters.get("binary_data_size")
         if size is None:
             return from_json(data.get("data"), shape, dtype, name)
@@ -153,17 +189,15 @@ def _outputs(served: Served, data: Mapping[str, Any], parameters: Mapping[str, A
     default, names = _flag(parameters, "binary_data_output"), names_of_outputs(served)
     if data.get("outputs") is None:
         return tuple((name, default) for name in names)
-    asked = []
+    found = []
     for each in _list(data, "outputs"):
         name = _named(each, "output")
         if name not in names:
             raise malformed(f"there is no output {name[:80]!r}; there are {', '.join(names)}")
         own = _object(each, "parameters", f"output {name!r}")
-        for unread in _UNREAD:
-            if unread in own:
-                raise malformed(f"the parameter {unread!r} of output {name!r} is not supported; leave it out")
-        asked.append((name, _flag(own, "binary_data") if "binary_data" in own else default))
-    return tuple(asked) or tuple((name, default) for name in names)
+        refuse_unread(own, f"output {name!r}")
+        found.append((name, _flag(own, "binary_data") if "binary_data" in own else default))
+    return tuple(found) or tuple((name, default) for name in names)
 
 
 def _flag(parameters: Mapping[str, Any], name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from steelyard.errors import BundleRefused, nearest
@@ -82,7 +82,7 @@ def _asked(data: dict[str, Any], action: Action) -> tuple[str, float]:
 
 async def index(app: App, request: Request) -> Reply:
     """List the versions as the protocol does."""
-    _refuse_off(app)
+    refuse_repository(app)
     body = await app.read(request)
     data = json_object(body, app.settings.limits) if body else {}
     resident = [deployed for endpoint in app.repository for deployed in endpoint]
@@ -102,7 +102,7 @@ async def index(app: App, request: Request) -> Reply:
 
 async def change(app: App, request: Request, name: str, what: str) -> Reply:
     """Load a version, which then answers, or unload one, which loses its role."""
-    _refuse_off(app)
+    refuse_repository(app)
     _refuse_other_sites(request.headers)
     app.repository.find(name)
     board = _board(app)
@@ -140,7 +140,28 @@ def _refuse_strange(version: str) -> None:
         raise not_found(f"no version is called {version[:80]!r}; GET /releases lists them")
 
 
-def _refuse_off(app: App) -> None:
+def refuse_change(app: App, name: str) -> NoReturn:
+    """Refuse to load or unload where the protocol cannot name a version.
+
+    Raises
+    ------
+    Fault
+        404 if the repository is off or there is no such model, else 409.
+    """
+    refuse_repository(app)
+    app.repository.find(name)
+    _board(app)
+    raise Fault(409, "unchangeable", "gRPC's call names no version; POST /v2/repository/models/NAME/load does, by HTTP")
+
+
+def refuse_repository(app: App) -> None:
+    """Refuse calls of the repository unless they were asked for.
+
+    Raises
+    ------
+    Fault
+        404.
+    """
     if not app.settings.repository:
         raise not_found("the model repository is off; start the server with --repository")
 
@@ -153,7 +174,7 @@ def _board(app: App) -> Board:
     Fault
         404 if this was not asked for, 409 if there are no versions to switch.
     """
-    _refuse_off(app)
+    refuse_repository(app)
     if app.board is None:
         raise Fault(409, "unchangeable", "this server has one bundle, which stays; serve a shelf to switch versions")
     return app.board
