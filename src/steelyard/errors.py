@@ -29,6 +29,7 @@ class Exit(IntEnum):
     BUNDLE_REFUSED = 40
     ROWS_REFUSED = 41
     SERVING_REFUSED = 50
+    STORE_UNAVAILABLE = 51
     SERVER_UNREACHABLE = 60
     SERVER_REFUSED = 61
     LOAD_TOO_WEAK = 62
@@ -55,6 +56,7 @@ MEANING: dict[Exit, str] = {
     Exit.ROWS_REFUSED: "The rows do not fit the bundle's signature; the message names the column.",
     Exit.SERVING_REFUSED: "A server cannot start as it was asked to (a setting, a port, a certificate); "
     "the message names every problem.",
+    Exit.STORE_UNAVAILABLE: "The log of predictions cannot be reached, read or written; the message says why.",
     Exit.SERVER_UNREACHABLE: "A server cannot be reached, is not ready, or does not answer in time.",
     Exit.SERVER_REFUSED: "A server refused a request, or answered what its protocol does not allow; "
     "the message says which.",
@@ -171,6 +173,8 @@ EXTRA_OF = {
     "cleanlab": "clean",
     "ray": "ray",
     "httpx": "client",
+    "opentelemetry": "otel",
+    "psycopg": "postgres",
 }
 
 

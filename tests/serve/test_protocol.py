@@ -70,7 +70,7 @@ def test_statistics_and_metrics_count_what_was_answered(start):
         assert f"# TYPE steelyard_{family}_seconds histogram" in lines
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families["steelyard_compute_seconds"].type == "histogram"
-    assert len(families) == 9
+    assert len(families) == 12
 
 
 def test_the_repository_is_listed_and_stays_as_it_is(serving, start):

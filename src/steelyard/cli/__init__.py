@@ -8,11 +8,11 @@ import signal
 import sys
 from pathlib import Path
 
-from steelyard.cli import lists, runs, serving
+from steelyard.cli import lists, logs, runs, serving
 from steelyard.cli.words import app, let_go_of_output
 from steelyard.errors import Exit, SteelyardError
 
-__all__ = ["app", "lists", "main", "runs", "serving"]
+__all__ = ["app", "lists", "logs", "main", "runs", "serving"]
 
 _PARSER_INTERRUPTED, _PARSER_UNHEARD = 130, 1
 """How Typer ends on Ctrl-C, and how it and Rich end where standard output is closed."""

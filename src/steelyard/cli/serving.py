@@ -32,6 +32,19 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     max_rows: Annotated[int, typer.Option(help="Most rows of one request.")] = 4096,
     max_body_mb: Annotated[int, typer.Option(help="Longest body of a request, in MiB.")] = 16,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
+    log: Annotated[
+        str | None,
+        typer.Option(help="Log predictions to a file or postgresql://...", envvar="STEELYARD_LOG", show_default=False),
+    ] = None,
+    log_sample: Annotated[float | None, typer.Option(help="Share of requests in that log; unset: all.")] = None,
+    log_inputs: Annotated[str | None, typer.Option(help="summary, numbers, none or columns:NAME,NAME.")] = None,
+    log_rows: Annotated[int | None, typer.Option(help="Most predictions it keeps; unset: 1000000.")] = None,
+    log_mb: Annotated[float | None, typer.Option(help="Most MiB of predictions; unset: 1024.")] = None,
+    log_days: Annotated[float | None, typer.Option(help="Age at which they go; unset: 90.")] = None,
+    traces: Annotated[bool, typer.Option("--traces", help="Send spans as OTEL_ variables say (extra otel).")] = False,
+    price_per_hour: Annotated[
+        str | None, typer.Option(help="Of this machine, as '0.10 USD'; catalogue takes that of `steelyard prices`.")
+    ] = None,
     repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
@@ -47,7 +60,9 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         host=host,
         port=port,
         name=name,
-        keys=(*known, serving.Key.of(secret)) if secret else tuple(known),
+        keys=(*known, serving.Key.of(secret, frozenset(serving.Scope) - {serving.Scope.ADMIN}))
+        if secret
+        else tuple(known),
         no_keys=no_keys,
         threads=threads,
         batch=batch,
@@ -56,6 +71,11 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         deadline_ms=deadline_ms,
         limits=serving.Limits(rows=max_rows, body_bytes=max_body_mb * 2**20),
         log_share=log_share,
+        log=serving.parse_log(
+            log, sample=log_sample, inputs=log_inputs, rows=log_rows, megabytes=log_mb, days=log_days
+        ),
+        traces=traces,
+        price=serving.parse_price(price_per_hour),
         repository=repository,
         certfile=tls_cert,
         keyfile=tls_key,

@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from steelyard.serve.keys import Key, Scope, new_secret, parse_key, read_keys
 from steelyard.serve.limits import Limits
+from steelyard.serve.log import LogSettings, parse_log
+from steelyard.serve.price import MachinePrice, parse_price
 from steelyard.serve.server import make_app, serve
 from steelyard.serve.settings import Settings
 
-__all__ = ["Key", "Limits", "Scope", "Settings", "make_app", "new_secret", "parse_key", "read_keys", "serve"]
+__all__ = [
+    "Key",
+    "Limits",
+    "LogSettings",
+    "MachinePrice",
+    "Scope",
+    "Settings",
+    "make_app",
+    "new_secret",
+    "parse_key",
+    "parse_log",
+    "parse_price",
+    "read_keys",
+    "serve",
+]

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve import http
@@ -24,6 +24,11 @@ from steelyard.serve.metrics import Metrics
 from steelyard.serve.repository import Repository
 from steelyard.serve.routes import find
 from steelyard.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from steelyard.serve.cost import Meter
+    from steelyard.serve.log import PredictionLog
+    from steelyard.serve.tracing import Tracing
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("steelyard.serve")
@@ -57,6 +62,9 @@ class App:
         self.settings, self.repository = settings, repository
         self.metrics = Metrics()
         self.companions: list[Companion] = []
+        self.log: PredictionLog | None = None
+        self.cost: Meter | None = None
+        self.tracing: Tracing | None = None
         self.in_flight = 0
         """Requests that are read or worked on now."""
         self._held = 0
@@ -174,6 +182,11 @@ class App:
         if size <= _BIG:
             return work(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+    def metrics_text(self) -> str:
+        """Return everything that was counted, as Prometheus reads it."""
+        models = [(each.metrics, each.batcher.waiting) for endpoint in self.repository for each in endpoint]
+        return self.metrics.text(models, self.in_flight)
 
     def close(self) -> None:
         """End every thread."""

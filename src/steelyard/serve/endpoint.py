@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,15 +46,21 @@ class Deployed:
     metrics: ModelMetrics
 
 
+Recorder = Callable[[Answered, Table, Asking, float], None]
+"""Takes an answer, its rows, its request, and the seconds that it took."""
+
+
 class Endpoint:
     """One model: its versions, one of which answers whoever names none."""
 
-    __slots__ = ("_stable", "_versions", "name")
+    __slots__ = ("_stable", "_versions", "name", "recorder")
 
     def __init__(self, stable: Deployed) -> None:
         self.name = stable.served.name
         self._stable = stable
         self._versions = {stable.served.version: stable}
+        self.recorder: Recorder | None = None
+        """Takes note of every answer."""
 
     def __iter__(self) -> Iterator[Deployed]:
         return iter(self._versions.values())
@@ -99,6 +106,14 @@ class Endpoint:
         ClientLeft
             If the client did not wait.
         """
+        if self.recorder is None:
+            return await self._answer(deployed, table, asking)
+        began = time.perf_counter()
+        answered = await self._answer(deployed, table, asking)
+        self.recorder(answered, table, asking, time.perf_counter() - began)
+        return answered
+
+    async def _answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answered:
         answer = await deployed.batcher.answer(table, wait=asking.wait, has_left=asking.has_left)
         return Answered(answer, deployed.served)
 

@@ -26,6 +26,7 @@ class Scope(StrEnum):
 
     PREDICT = "predict"
     READ = "read"
+    LABEL = "label"
     ADMIN = "admin"
 
 
@@ -121,9 +122,7 @@ class Gate:
 
     def __init__(self, keys: Iterable[Key], *, is_open: bool = False) -> None:
         self._open = is_open
-        self._keys = tuple(
-            (key.digest, key.scopes | USUAL if Scope.ADMIN in key.scopes else key.scopes) for key in keys
-        )
+        self._keys = tuple((key.digest, frozenset(Scope) if Scope.ADMIN in key.scopes else key.scopes) for key in keys)
 
     def check(self, headers: Mapping[bytes, bytes], scope: Scope) -> None:
         """Refuse a request whose key does not open a scope.

@@ -35,8 +35,13 @@ _TENSOR = {
 }
 
 
-def document(served: Served, limits: Limits) -> dict[str, Any]:
-    """Return the description."""
+def document(served: Served, limits: Limits, *, has_log: bool = False, has_price: bool = False) -> dict[str, Any]:
+    """Return the description of what a server answers; some of it only with a log, or with a price."""
+    paths = _paths(served)
+    if has_log:
+        paths["/labels"] = {"post": _call("Tell what predicted rows really were", "Labels", "Labelled")}
+    if has_price:
+        paths["/cost"] = {"get": _call("What the server has cost so far")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -45,7 +50,7 @@ def document(served: Served, limits: Limits) -> dict[str, Any]:
             "description": "A model served by Steelyard: plain JSON rows, and the Open Inference Protocol, version 2.",
         },
         "security": [{"bearer": []}, {"header": []}],
-        "paths": _paths(served),
+        "paths": paths,
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -126,6 +131,37 @@ def _schemas(served: Served, limits: Limits) -> dict[str, Any]:
             },
         },
         "InferenceResponse": {"type": "object", "required": ["model_name", "model_version", "outputs"]},
+    } | _of_labels(limits)
+
+
+def _of_labels(limits: Limits) -> dict[str, Any]:
+    return {
+        "Label": {
+            "type": "object",
+            "required": ["id", "label"],
+            "properties": {
+                "id": {"type": "string", "description": "X-Request-Id of the answer, '#', and the row from 0"},
+                "label": {"type": ["string", "number", "boolean"]},
+                "at": {"type": ["string", "number"], "description": "ISO 8601, or seconds since 1970-01-01 UTC"},
+            },
+        },
+        "Labels": {
+            "type": "object",
+            "required": ["labels"],
+            "properties": {
+                "labels": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Label"},
+                    "minItems": 1,
+                    "maxItems": limits.rows,
+                }
+            },
+        },
+        "Labelled": {
+            "type": "object",
+            "required": ["joined", "waiting", "not_logged"],
+            "properties": {name: {"type": "integer"} for name in ("joined", "waiting", "not_logged")},
+        },
     }
 
 

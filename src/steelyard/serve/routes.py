@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steelyard.serve import oip, rows
+from steelyard.serve import observing, oip, rows
+from steelyard.serve.cost import cost
 from steelyard.serve.faults import Fault, not_found
 from steelyard.serve.http import Reply, Request, json_reply
 from steelyard.serve.keys import Scope
@@ -124,14 +125,17 @@ def _refuse_repository(app: App) -> None:
 async def metrics(app: App, request: Request) -> Reply:
     """Return the metrics."""
     del request
-    models = [(each.metrics, each.batcher.waiting) for endpoint in app.repository for each in endpoint]
-    return Reply(200, app.metrics.text(models, app.in_flight).encode(), _PROMETHEUS)
+    if app.cost is not None:
+        app.cost.tick()
+    text = app.metrics_text()
+    return Reply(200, (text + observing.more(app, text)).encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:
     """Return the description of all calls."""
     del request
-    return json_reply(document(app.repository.only.stable.served, app.settings.limits))
+    extra = {"has_log": app.log is not None, "has_price": app.cost is not None}
+    return json_reply(document(app.repository.only.stable.served, app.settings.limits, **extra))
 
 
 async def page(app: App, request: Request) -> Reply:
@@ -145,6 +149,8 @@ _PREDICT = Route("predict", _POST, Scope.PREDICT, predict)
 _INFER = Route("infer", _POST, Scope.PREDICT, infer)
 _FIXED = {
     "/predict": _PREDICT,
+    "/labels": Route("labels", _POST, Scope.LABEL, observing.labels),
+    "/cost": Route("cost", _GET, Scope.READ, cost),
     "/metrics": Route("metrics", _GET, Scope.READ, metrics),
     "/openapi.json": Route("openapi", _GET, Scope.READ, openapi),
     "/docs": Route("docs", _GET, None, page),

@@ -18,6 +18,7 @@ from steelyard.serve.batching import Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served, open_served
+from steelyard.serve.observing import observed
 from steelyard.serve.protocol import protocol_with
 from steelyard.serve.repository import Repository
 from steelyard.serve.settings import Settings
@@ -38,7 +39,7 @@ def make_app(folder: Path, settings: Settings) -> App:
     served.warm_up()
     repository = Repository()
     repository.add(Endpoint(_deployed(served, settings)))
-    return App(settings, repository)
+    return observed(App(settings, repository))
 
 
 def _deployed(served: Served, settings: Settings) -> Deployed:
@@ -133,7 +134,7 @@ class Server(uvicorn.Server):
 def _config(app: App) -> uvicorn.Config:
     settings = app.settings
     return uvicorn.Config(
-        app,
+        app if app.tracing is None else app.tracing.around(app),
         http=protocol_with(settings.limits),
         ws="none",
         lifespan="off",

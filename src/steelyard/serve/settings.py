@@ -12,6 +12,8 @@ from pathlib import Path
 from steelyard.errors import ServingRefused
 from steelyard.serve.keys import Key
 from steelyard.serve.limits import Limits
+from steelyard.serve.log.settings import LogSettings
+from steelyard.serve.price import MachinePrice
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RANGES = {
@@ -68,6 +70,12 @@ class Settings:
     """How long requests in flight may take once the server was told to stop."""
     log_share: float = 0.0
     """Share of requests that are logged; those that end in an error of the server always are."""
+    log: LogSettings | None = None
+    """Where answered rows are logged, for labels that come later; ``None`` logs nothing."""
+    traces: bool = False
+    """Whether to send spans, as the environment variables of OpenTelemetry say."""
+    price: MachinePrice | None = None
+    """Of this machine; counts what the server costs."""
     repository: bool = False
     """Whether the calls under ``/v2/repository`` are answered."""
     certfile: Path | None = None
@@ -113,6 +121,8 @@ class Settings:
             yield f"a batch of {self.batch} rows never fits a queue of {self.queue}; make the queue longer"
         if self.max_delay_ms >= self.deadline_ms:
             yield f"max_delay_ms {self.max_delay_ms:g} must be below deadline_ms {self.deadline_ms:g}"
+        if self.log is not None:
+            yield from self.log.problems()
         yield from self._tls()
 
     def _tls(self) -> Iterator[str]:
