@@ -29,6 +29,7 @@ class Exit(IntEnum):
     BUNDLE_REFUSED = 40
     ROWS_REFUSED = 41
     SERVING_REFUSED = 50
+    STORE_UNAVAILABLE = 51
     SWITCHES_DAMAGED = 54
     SIGNING_REFUSED = 55
     SERVER_UNREACHABLE = 60
@@ -57,6 +58,7 @@ MEANING: dict[Exit, str] = {
     Exit.ROWS_REFUSED: "The rows do not fit the bundle's signature; the message names the column.",
     Exit.SERVING_REFUSED: "A server cannot start as it was asked to (a setting, a port, a certificate); "
     "the message names every problem.",
+    Exit.STORE_UNAVAILABLE: "The log of predictions cannot be reached, read or written; the message says why.",
     Exit.SWITCHES_DAMAGED: "The log of switches of a shelf was edited, shortened, or cannot be read; "
     "the message names the line.",
     Exit.SIGNING_REFUSED: "A key to sign with, or to trust, is no Ed25519 key; the message names the file.",
@@ -193,6 +195,8 @@ EXTRA_OF = {
     "s3fs": "sources",
     "grpc": "grpc",
     "google": "grpc",
+    "opentelemetry": "otel",
+    "psycopg": "postgres",
 }
 
 

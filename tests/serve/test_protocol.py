@@ -71,7 +71,7 @@ def test_statistics_and_metrics_count_what_was_answered(start):
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families["steelyard_compute_seconds"].type == "histogram"
     assert families["process_cpu_seconds"].samples[0].value > 0
-    assert len(families) == 18
+    assert len(families) == 20
 
 
 def test_the_repository_is_listed_and_stays_as_it_is(serving, start):

@@ -50,6 +50,19 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     source: Annotated[list[str] | None, typer.Option(help="Address of more versions; may be repeated.")] = None,
     trust: Annotated[list[Path] | None, typer.Option(help="Public key that must sign; may be repeated.")] = None,
     watch: Annotated[Path | None, typer.Option(help="YAML of when to go back by itself.")] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(help="Log predictions to a file or postgresql://...", envvar="STEELYARD_LOG", show_default=False),
+    ] = None,
+    log_sample: Annotated[float | None, typer.Option(help="Share of requests in that log; unset: all.")] = None,
+    log_inputs: Annotated[str | None, typer.Option(help="summary, numbers, none or columns:NAME,NAME.")] = None,
+    log_rows: Annotated[int | None, typer.Option(help="Most predictions it keeps; unset: 1000000.")] = None,
+    log_mb: Annotated[float | None, typer.Option(help="Most MiB of predictions; unset: 1024.")] = None,
+    log_days: Annotated[float | None, typer.Option(help="Age at which they go; unset: 90.")] = None,
+    traces: Annotated[bool, typer.Option("--traces", help="Send spans as OTEL_ variables say (extra otel).")] = False,
+    price_per_hour: Annotated[
+        str | None, typer.Option(help="Of this machine, as '0.10 USD'; catalogue takes that of `steelyard prices`.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
 ) -> None:
@@ -66,7 +79,9 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         port=port,
         grpc_port=grpc_port,
         name=name,
-        keys=(*known, serving.Key.of(secret)) if secret else tuple(known),
+        keys=(*known, serving.Key.of(secret, frozenset(serving.Scope) - {serving.Scope.ADMIN}))
+        if secret
+        else tuple(known),
         no_keys=no_keys,
         workers=workers,
         threads=threads,
@@ -78,6 +93,11 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         grace_seconds=grace_seconds,
         hang_seconds=hang_seconds,
         log_share=log_share,
+        log=serving.parse_log(
+            log, sample=log_sample, inputs=log_inputs, rows=log_rows, megabytes=log_mb, days=log_days
+        ),
+        traces=traces,
+        price=serving.parse_price(price_per_hour),
         repository=repository,
         escalate=escalate,
         releasing=serving.Releasing(

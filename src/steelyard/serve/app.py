@@ -27,7 +27,10 @@ from steelyard.serve.routes import find
 from steelyard.serve.settings import Settings
 
 if TYPE_CHECKING:
+    from steelyard.serve.cost import Meter
+    from steelyard.serve.log import PredictionLog
     from steelyard.serve.releases.board import Board
+    from steelyard.serve.tracing import Tracing
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("steelyard.serve")
@@ -62,6 +65,9 @@ class App:
         self.companions: list[Companion] = []
         self.board: Board | None = None
         """Where versions of the model can be switched."""
+        self.log: PredictionLog | None = None
+        self.cost: Meter | None = None
+        self.tracing: Tracing | None = None
         self.in_flight = 0
         """Requests that are read or worked on now."""
         self._held = 0

@@ -15,6 +15,7 @@ from steelyard.serve.endpoint import Deployed, Endpoint
 from steelyard.serve.escalation import open_escalation
 from steelyard.serve.metrics import Metrics, ModelMetrics
 from steelyard.serve.model import Served, open_served
+from steelyard.serve.observing import observed
 from steelyard.serve.releases.board import Board
 from steelyard.serve.releases.opener import Opener
 from steelyard.serve.releases.shelf import is_shelf
@@ -48,10 +49,10 @@ def make_app(folder: Path, settings: Settings, metrics: Metrics | None = None) -
     """
     metrics = metrics or Metrics()
     if settings.releasing.sources or is_shelf(folder):
-        return _app_of_shelf(folder, settings, metrics)
+        return observed(_app_of_shelf(folder, settings, metrics))
     if given := settings.releasing.of_a_shelf():
         raise ServingRefused(f"{folder} is no shelf of versions, as {' and '.join(given)} need; see steelyard shelve")
-    return _app_of_bundle(folder, settings, metrics)
+    return observed(_app_of_bundle(folder, settings, metrics))
 
 
 def _app_of_bundle(folder: Path, settings: Settings, metrics: Metrics) -> App:

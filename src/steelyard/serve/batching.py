@@ -28,6 +28,7 @@ from steelyard.serve.faults import Fault, overloaded
 from steelyard.serve.metrics import ModelMetrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table, joined
+from steelyard.serve.tracing import current
 
 _INLINE = 0.001
 """Seconds of compute above which a batch goes to the thread, so that the event loop never stands still for longer."""
@@ -51,13 +52,14 @@ class ClientLeft(Exception):
 class _Job:
     """Rows of one request that wait for the model."""
 
-    __slots__ = ("arrived", "deadline", "future", "has_left", "table")
+    __slots__ = ("arrived", "deadline", "future", "has_left", "seconds", "table", "taken")
 
     def __init__(
         self, table: Table, future: asyncio.Future[Answer], deadline: float, has_left: Callable[[], bool]
     ) -> None:
         self.table, self.future, self.deadline, self.has_left = table, future, deadline, has_left
         self.arrived = time.perf_counter()
+        self.taken = self.seconds = 0.0
 
 
 @dataclass(slots=True)
@@ -157,7 +159,11 @@ class Batcher:
         self._wait(len(table))
         if not self._is_busy:
             self._plan(loop)
-        return await job.future
+        try:
+            return await job.future
+        finally:
+            if (span := current.get()) is not None:
+                span.computed(self._served.name, job.arrived, job.taken, job.seconds)
 
     def close(self) -> None:
         """End the thread, after the batch that it computes."""
@@ -217,6 +223,7 @@ class Batcher:
                     job.future.set_exception(problem)
                 continue
             self._metrics.wait.observe(now - job.arrived)
+            job.taken = now
             taken.append(job)
             rows += len(job.table)
         return taken
@@ -258,6 +265,7 @@ class Batcher:
             outcomes = done[0]
             self._count(jobs, outcomes, done[1])
         for job, outcome in zip(jobs, outcomes, strict=True):
+            job.seconds = done[1] if done is not None else 0.0
             if job.future.cancelled():
                 continue
             if isinstance(outcome, Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -107,10 +108,14 @@ class Router(Protocol):
         ...
 
 
+Recorder = Callable[[Answered, Table, Asking, float], None]
+"""Takes an answer, its rows, its request, and the seconds that it took."""
+
+
 class Endpoint:
     """One model: its versions, one of which answers whoever names none."""
 
-    __slots__ = ("_stable", "_versions", "name", "router")
+    __slots__ = ("_stable", "_versions", "name", "recorder", "router")
 
     def __init__(self, stable: Deployed) -> None:
         self.name = stable.served.name
@@ -118,6 +123,8 @@ class Endpoint:
         self._versions = {stable.served.version: stable}
         self.router: Router | None = None
         """Where versions have roles."""
+        self.recorder: Recorder | None = None
+        """Takes note of every answer."""
 
     def __iter__(self) -> Iterator[Deployed]:
         return iter(self._versions.values())
@@ -172,6 +179,14 @@ class Endpoint:
         ClientLeft
             If the client did not wait.
         """
+        if self.recorder is None:
+            return await self._answer(deployed, table, asking)
+        began = time.perf_counter()
+        answered = await self._answer(deployed, table, asking)
+        self.recorder(answered, table, asking, time.perf_counter() - began)
+        return answered
+
+    async def _answer(self, deployed: Deployed, table: Table, asking: Asking) -> Answered:
         if deployed.escalation is not None:
             return await deployed.escalation.answer(deployed, table, asking, self._asked)
         return Answered(await self._asked(deployed, table, asking), deployed.served)

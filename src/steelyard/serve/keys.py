@@ -28,6 +28,7 @@ class Scope(StrEnum):
     PREDICT = "predict"
     READ = "read"
     REVIEW = "review"
+    LABEL = "label"
     ADMIN = "admin"
 
 

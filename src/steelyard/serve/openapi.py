@@ -47,8 +47,13 @@ _LENGTH_OF_JSON = {
 }
 
 
-def document(served: Served, limits: Limits) -> dict[str, Any]:
-    """Return the description."""
+def document(served: Served, limits: Limits, *, has_log: bool = False, has_price: bool = False) -> dict[str, Any]:
+    """Return the description of what a server answers; some of it only with a log, or with a price."""
+    paths = _paths(served)
+    if has_log:
+        paths["/labels"] = {"post": _call("Tell what predicted rows really were", "Labels", "Labelled")}
+    if has_price:
+        paths["/cost"] = {"get": _call("What the server has cost so far", gives="Cost")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -57,7 +62,7 @@ def document(served: Served, limits: Limits) -> dict[str, Any]:
             "description": "A model served by Steelyard: plain JSON rows, and the Open Inference Protocol, version 2.",
         },
         "security": [{"bearer": []}, {"header": []}],
-        "paths": _paths(served),
+        "paths": paths,
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -155,6 +160,7 @@ def _schemas(served: Served, limits: Limits) -> dict[str, Any]:
         },
         "Predictions": _predictions(served),
         **_of_tensors(served, limits),
+        **_of_labels(limits),
         **_of_metadata(),
     }
 
@@ -212,6 +218,38 @@ def _of_tensors(served: Served, limits: Limits) -> dict[str, Any]:
     }
 
 
+def _of_labels(limits: Limits) -> dict[str, Any]:
+    """Return the schemas of labels."""
+    return {
+        "Label": {
+            "type": "object",
+            "required": ["id", "label"],
+            "properties": {
+                "id": {"type": "string", "description": "X-Request-Id of the answer, '#', and the row from 0"},
+                "label": {"type": ["string", "number", "boolean"]},
+                "at": {"type": ["string", "number"], "description": "ISO 8601, or seconds since 1970-01-01 UTC"},
+            },
+        },
+        "Labels": {
+            "type": "object",
+            "required": ["labels"],
+            "properties": {
+                "labels": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Label"},
+                    "minItems": 1,
+                    "maxItems": limits.rows,
+                }
+            },
+        },
+        "Labelled": {
+            "type": "object",
+            "required": ["joined", "waiting", "not_logged"],
+            "properties": {name: {"type": "integer"} for name in ("joined", "waiting", "not_logged")},
+        },
+    }
+
+
 def _of_metadata() -> dict[str, Any]:
     """Return the schemas of what a server and its models say of themselves."""
     text, whole = {"type": "string"}, {"type": "integer"}
@@ -233,6 +271,7 @@ def _of_metadata() -> dict[str, Any]:
         "Model": _object(name=text, versions=texts, platform=text, inputs=tensors, outputs=tensors),
         "ModelReady": _object(name=text, ready={"type": "boolean"}),
         "Configuration": _object(name=text, platform=text, backend=text, max_batch_size=whole),
+        "Cost": {"type": "object"},
         "Statistics": _object(model_stats={"type": "array", "items": counted}),
     }
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from steelyard.serve import oip, rows
+from steelyard.serve import observing, oip, rows
+from steelyard.serve.cost import cost
 from steelyard.serve.escalation import routes as reviews
 from steelyard.serve.faults import Fault, not_found
 from steelyard.serve.http import Reply, Request, json_reply
@@ -112,13 +113,17 @@ async def metrics(app: App, request: Request) -> Reply:
     del request
     if app.board is not None:
         app.board.count()  # what this process has compared since its last look
-    return Reply(200, app.metrics.text().encode(), _PROMETHEUS)
+    if app.cost is not None:
+        app.cost.tick()
+    text = app.metrics.text()
+    return Reply(200, (text + observing.more(app, text)).encode(), _PROMETHEUS)
 
 
 async def openapi(app: App, request: Request) -> Reply:
     """Return the description of all calls."""
     del request
-    described = document(app.repository.only.stable.served, app.settings.limits)
+    extra = {"has_log": app.log is not None, "has_price": app.cost is not None}
+    described = document(app.repository.only.stable.served, app.settings.limits, **extra)
     if app.settings.escalate is not None:
         described["paths"] |= reviews.described()
     return json_reply(described)
@@ -135,6 +140,8 @@ _PREDICT = Route("predict", _POST, Scope.PREDICT, predict)
 _INFER = Route("infer", _POST, Scope.PREDICT, infer)
 _FIXED = {
     "/predict": _PREDICT,
+    "/labels": Route("labels", _POST, Scope.LABEL, observing.labels),
+    "/cost": Route("cost", _GET, Scope.READ, cost),
     "/metrics": Route("metrics", _GET, Scope.READ, metrics),
     "/openapi.json": Route("openapi", _GET, Scope.READ, openapi),
     "/docs": Route("docs", _GET, None, page),

@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
 def _config(app: App) -> uvicorn.Config:
     settings = app.settings
     return uvicorn.Config(
-        app,
+        app if app.tracing is None else app.tracing.around(app),
         http=protocol_with(settings.limits, app.metrics),
         ws="none",
         lifespan="off",

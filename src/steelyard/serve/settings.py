@@ -13,6 +13,8 @@ from pathlib import Path
 from steelyard.errors import ServingRefused
 from steelyard.serve.keys import Key
 from steelyard.serve.limits import Limits
+from steelyard.serve.log.settings import LogSettings
+from steelyard.serve.price import MachinePrice
 from steelyard.serve.releases.settings import Releasing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -78,6 +80,12 @@ class Settings:
     """After which a worker whose event loop stands still is replaced."""
     log_share: float = 0.0
     """Share of requests that are logged; those that end in an error of the server always are."""
+    log: LogSettings | None = None
+    """Where answered rows are logged, for labels that come later; ``None`` logs nothing."""
+    traces: bool = False
+    """Whether to send spans, as the environment variables of OpenTelemetry say."""
+    price: MachinePrice | None = None
+    """Of this machine; counts what the server costs."""
     repository: bool = False
     """Whether the calls under ``/v2/repository`` and ``/releases`` are answered."""
     escalate: Path | None = None
@@ -132,6 +140,8 @@ class Settings:
         if self.max_delay_ms >= self.deadline_ms:
             yield f"max_delay_ms {self.max_delay_ms:g} must be below deadline_ms {self.deadline_ms:g}"
         yield from self.releasing.problems()
+        if self.log is not None:
+            yield from self.log.problems()
         yield from self._tls()
 
     def _tls(self) -> Iterator[str]:

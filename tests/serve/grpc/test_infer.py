@@ -189,5 +189,5 @@ def test_a_stream_answers_its_requests_in_order_and_goes_on_after_a_fault(both, 
     wanted = opened["numbers"].predict_proba({"age": AGES})
     np.testing.assert_allclose([outputs_of(each)["scores"][2] for each in good], wanted, rtol=1e-6)
     assert server.app.metrics.requests["grpc_stream", 200].value == 1
-    assert server.app.metrics.requests["grpc_infer", 200] == 3
-    assert server.app.metrics.requests["grpc_infer", 400] == 2
+    assert server.app.metrics.requests["grpc_infer", 200].value == 3
+    assert server.app.metrics.requests["grpc_infer", 400].value == 2

@@ -1,0 +1,106 @@
+"""What the log keeps of the rows that were asked about; of texts and images nothing that can be read, by default."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard.contracts import Kind
+from steelyard.errors import nearest
+from steelyard.serve.table import Layout, Table
+
+_MODES = ("summary", "numbers", "none")
+_COLUMNS = "columns:"
+_DIGITS = 16
+_NUMERIC = frozenset({Kind.NUMBER, Kind.TIME})
+
+
+def problem_of(mode: str, layout: Layout | None = None) -> str:
+    """Return what is wrong with the words that say which inputs to log, if anything is; columns by their layout.
+
+    Examples
+    --------
+    >>> problem_of("summary"), problem_of("columns:age")
+    ('', '')
+    >>> problem_of("number")
+    "log_inputs must be summary, numbers, none or columns:NAME,NAME; got 'number' (did you mean 'numbers'?)"
+    """
+    if not mode.startswith(_COLUMNS):
+        if mode in _MODES:
+            return ""
+        return (
+            f"log_inputs must be summary, numbers, none or columns:NAME,NAME; got {mode[:80]!r}{nearest(mode, _MODES)}"
+        )
+    names = _named(mode)
+    if not names:
+        return "log_inputs names no column; write columns:NAME,NAME, or none"
+    if layout is not None:
+        for name in names:
+            if name not in layout.columns:
+                return f"log_inputs names {name[:80]!r}, which the model does not read{nearest(name, layout.columns)}"
+    return ""
+
+
+def _named(mode: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in mode.removeprefix(_COLUMNS).split(",") if name.strip())
+
+
+class Inputs:
+    """Takes from the rows of one model what is to be kept.
+
+    Parameters
+    ----------
+    mode
+        What to keep; see :attr:`steelyard.serve.log.LogSettings.inputs`.
+    layout
+        Where each column lies.
+    """
+
+    __slots__ = ("_numbers", "_others")
+
+    def __init__(self, mode: str, layout: Layout) -> None:
+        named = _named(mode) if mode.startswith(_COLUMNS) else None
+
+        def is_kept(name: str) -> bool:
+            if named is not None:
+                return name in named
+            return mode == "summary" or (mode == "numbers" and layout.columns[name].kind in _NUMERIC)
+
+        self._numbers = [(place, name) for place, name in enumerate(layout.numbers) if is_kept(name)]
+        self._others = [
+            (place, name, _hidden(layout.columns[name].kind, is_named=named is not None))
+            for place, name in enumerate(layout.others)
+            if is_kept(name)
+        ]
+
+    def of(self, table: Table, row: int) -> Mapping[str, Any]:
+        """Return what is kept of a row, as plain JSON."""
+        kept: dict[str, Any] = {}
+        if self._numbers:
+            cells = table.numbers[row].tolist()
+            kept = {name: cells[place] if math.isfinite(cells[place]) else None for place, name in self._numbers}
+        for place, name, is_hidden in self._others:
+            cell = table.others[row, place]
+            kept[name] = digest_of(cell) if is_hidden else cell
+        return kept
+
+
+def _hidden(kind: Kind, *, is_named: bool) -> bool:
+    """Tell whether cells of a kind are kept as a hash; an image always, as its bytes are nothing for a log."""
+    return kind is Kind.IMAGE or (kind is Kind.TEXT and not is_named)
+
+
+def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
+    """Return the hash and the length of a text (in characters) or of an image (in bytes).
+
+    Examples
+    --------
+    >>> digest_of("abc")
+    {'sha256': 'ba7816bf8f01cfea', 'length': 3}
+    """
+    if cell is None:
+        return None
+    data = cell if isinstance(cell, bytes) else cell.encode("utf-8", "surrogatepass")
+    return {"sha256": hashlib.sha256(data).hexdigest()[:_DIGITS], "length": len(cell)}
