@@ -29,6 +29,7 @@ class Exit(IntEnum):
     BUNDLE_REFUSED = 40
     ROWS_REFUSED = 41
     SERVING_REFUSED = 50
+    DEPLOYMENT_REFUSED = 55
     SERVER_UNREACHABLE = 60
     SERVER_REFUSED = 61
     LOAD_TOO_WEAK = 62
@@ -55,6 +56,8 @@ MEANING: dict[Exit, str] = {
     Exit.ROWS_REFUSED: "The rows do not fit the bundle's signature; the message names the column.",
     Exit.SERVING_REFUSED: "A server cannot start as it was asked to (a setting, a port, a certificate); "
     "the message names every problem.",
+    Exit.DEPLOYMENT_REFUSED: "The files of a deployment cannot be made as they were asked for (a name, a folder "
+    "that is not empty, a bundle that cannot be served); the message names every problem.",
     Exit.SERVER_UNREACHABLE: "A server cannot be reached, is not ready, or does not answer in time.",
     Exit.SERVER_REFUSED: "A server refused a request, or answered what its protocol does not allow; "
     "the message says which.",
@@ -132,6 +135,12 @@ class ServingRefused(SteelyardError):
     """A server that cannot start as it was asked to."""
 
     exit_code = Exit.SERVING_REFUSED
+
+
+class DeploymentRefused(SteelyardError):
+    """The files of a deployment that cannot be made as they were asked for."""
+
+    exit_code = Exit.DEPLOYMENT_REFUSED
 
 
 class ServerUnreachable(SteelyardError):

@@ -23,7 +23,7 @@ def test_import_steelyard_loads_nothing_heavy_and_few_modules():
 
 @pytest.mark.parametrize(
     "module",
-    ["cli", "client", "spec", "registry", "tasks", "data", "report", "load", "measure", "money", "decide"],
+    ["cli", "client", "spec", "registry", "tasks", "data", "report", "load", "measure", "money", "decide", "deploy"],
 )
 def test_no_package_loads_anything_heavy_by_being_imported(module):
     assert not modules_after(f"import steelyard.{module}") & (HEAVY - {"onnxruntime"})

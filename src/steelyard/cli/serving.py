@@ -1,4 +1,4 @@
-"""Commands about servers: serve, load."""
+"""Commands about servers: serve, load, deploy."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     deadline_ms: Annotated[float, typer.Option(help="Longest wait of a request.")] = 30_000.0,
     max_rows: Annotated[int, typer.Option(help="Most rows of one request.")] = 4096,
     max_body_mb: Annotated[int, typer.Option(help="Longest body of a request, in MiB.")] = 16,
+    grace: Annotated[int, typer.Option(help="Seconds for requests in flight once it is told to stop.")] = 30,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
     repository: Annotated[bool, typer.Option("--repository", help="Answer calls under /v2/repository.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
@@ -55,6 +56,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         queue=queue,
         deadline_ms=deadline_ms,
         limits=serving.Limits(rows=max_rows, body_bytes=max_body_mb * 2**20),
+        grace_seconds=grace,
         log_share=log_share,
         repository=repository,
         certfile=tls_cert,
@@ -93,6 +95,9 @@ def load(  # noqa: PLR0917 - options by name, all of them
     timeout: Annotated[float, typer.Option(help="Seconds after which a request counts as lost.")] = 10.0,
     most: Annotated[int, typer.Option(help="Most connections of planned arrivals.")] = 1000,
     pid: Annotated[int, typer.Option(help="Process of the server: its time per request is told.")] = 0,
+    run: Annotated[
+        Path | None, typer.Option(help="Run whose prediction is printed beside.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the planned times.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -106,3 +111,53 @@ def load(  # noqa: PLR0917 - options by name, all of them
     if as_json:
         print_json(data)
     raise typer.Exit(int(code))
+
+
+@app.command(
+    short_help="Write what runs a bundle elsewhere: an image, or a cluster.",
+    context_settings={"allow_extra_args": True},
+)
+def deploy(  # noqa: PLR0917 - options by name, all of them
+    context: typer.Context,
+    bundle: AnyBundle,
+    to: Annotated[str, typer.Option(help="docker or kubernetes.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files; empty or new.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Of image and objects; unset: that of the run.")] = "",
+    model: Annotated[str, typer.Option(help="What clients call the model.")] = "model",
+    image: Annotated[str, typer.Option(help="Reference of the image; unset: NAME:DIGEST of the bundle.")] = "",
+    base: Annotated[str, typer.Option(help="Image to build on; unset: python:X.Y-slim-bookworm.")] = "",
+    threads: Annotated[int | None, typer.Option(help="Threads of one inference; unset: the run's, or 1.")] = None,
+    grace: Annotated[int, typer.Option(help="Seconds for requests in flight when it stops.")] = 30,
+    extra: Annotated[list[str] | None, typer.Option(help="Extra of Steelyard that the server needs.")] = None,
+    service_monitor: Annotated[bool, typer.Option("--service-monitor", help="Write a ServiceMonitor too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files of an earlier deployment.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the context of an image, or the manifests of Kubernetes, for a bundle or the one that a run ships.
+
+    The bundle is served here once, to measure start and memory. Options of `steelyard serve` may follow after --.
+    """
+    serve_command = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
+    serve_command.make_context("serve", [str(bundle), *context.args])
+    command = importlib.import_module("steelyard.deploy.command")
+    asked = command.Asked(
+        place=bundle,
+        bundle=_bundle_folder(bundle),
+        to=to,
+        out=out,
+        name=name,
+        model=model,
+        image=image,
+        base=base,
+        threads=threads,
+        grace=grace,
+        extras=tuple(extra or ()),
+        serve=tuple(context.args),
+        monitor=service_monitor,
+        force=force,
+    )
+    data, lines = command.deployed(asked)
+    if as_json:
+        print_json(data)
+    else:
+        sys.stdout.write("\n".join(lines) + "\n")
