@@ -11,7 +11,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables experience baseline clean preflight
+.PHONY: help install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -98,6 +98,12 @@ bench-replay: install  ## The search and the decision on published results: gap 
 bench-tables: install  ## Steelyard beside AutoGluon, FLAML, CatBoost, LightGBM and Optuna (MINUTES, ONLY, SETS)
 	$(BIN)/python benchmarks/tables/run.py
 
+bench-serve: install  ## Steelyard beside LitServe, BentoML, MLServer and FastAPI on one core (MINUTES, ONLY, MODELS)
+	$(BIN)/python benchmarks/serve/versus.py
+
+bench-capacity: install  ## Latency and capacity that three runs predict, beside what is measured
+	$(BIN)/python benchmarks/serve/capacity.py
+
 experience: install  ## Fit what the search knows beforehand on the published results
 	$(BIN)/python benchmarks/replay/fit.py
 
@@ -105,5 +111,5 @@ baseline: install  ## Write the baseline of quality and size anew (its diff is w
 	$(BIN)/python tests/quality/scenarios.py
 
 clean:  ## Remove what the targets made: environments, caches, runs
-	rm -rf $(VENV) $(DEMO) $(CLIENTS) .venv-bench benchmarks/tables/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
+	rm -rf $(VENV) $(DEMO) $(CLIENTS) .venv-bench benchmarks/tables/cache benchmarks/serve/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
 	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +

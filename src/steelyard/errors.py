@@ -32,6 +32,7 @@ class Exit(IntEnum):
     STORE_UNAVAILABLE = 51
     SWITCHES_DAMAGED = 54
     SIGNING_REFUSED = 55
+    DEPLOYMENT_REFUSED = 56
     SERVER_UNREACHABLE = 60
     SERVER_REFUSED = 61
     LOAD_TOO_WEAK = 62
@@ -62,6 +63,8 @@ MEANING: dict[Exit, str] = {
     Exit.SWITCHES_DAMAGED: "The log of switches of a shelf was edited, shortened, or cannot be read; "
     "the message names the line.",
     Exit.SIGNING_REFUSED: "A key to sign with, or to trust, is no Ed25519 key; the message names the file.",
+    Exit.DEPLOYMENT_REFUSED: "The files of a deployment cannot be made as they were asked for (a name, a folder "
+    "that is not empty, a bundle that cannot be served); the message names every problem.",
     Exit.SERVER_UNREACHABLE: "A server cannot be reached, is not ready, or does not answer in time.",
     Exit.SERVER_REFUSED: "A server refused a request, or answered what its protocol does not allow; "
     "the message says which.",
@@ -151,6 +154,12 @@ class SigningRefused(SteelyardError):
     """A file that is not the key it should be."""
 
     exit_code = Exit.SIGNING_REFUSED
+
+
+class DeploymentRefused(SteelyardError):
+    """The files of a deployment that cannot be made as they were asked for."""
+
+    exit_code = Exit.DEPLOYMENT_REFUSED
 
 
 class ServerUnreachable(SteelyardError):

@@ -35,6 +35,7 @@ def test_import_steelyard_loads_nothing_heavy_and_few_modules():
         "measure",
         "money",
         "decide",
+        "deploy",
         "promise",
         "escalate",
     ],

@@ -1,4 +1,4 @@
-"""Commands about servers: serve, load."""
+"""Commands about servers: serve, load, deploy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         list[str] | None,
         typer.Option(help="Another limit, as connections=500; an unknown name lists them. May be repeated."),
     ] = None,
-    grace_seconds: Annotated[int, typer.Option(help="Longest that requests may take after a stop.")] = 30,
+    grace: Annotated[int, typer.Option(help="Seconds for requests in flight once it is told to stop.")] = 30,
     hang_seconds: Annotated[float, typer.Option(help="A worker that stands still so long is replaced.")] = 30.0,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
     repository: Annotated[
@@ -90,7 +90,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
         queue=queue,
         deadline_ms=deadline_ms,
         limits=serving.limits_from(limit or (), rows=max_rows, body_bytes=max_body_mb * 2**20),
-        grace_seconds=grace_seconds,
+        grace_seconds=grace,
         hang_seconds=hang_seconds,
         log_share=log_share,
         log=serving.parse_log(
@@ -144,6 +144,9 @@ def load(  # noqa: PLR0917 - options by name, all of them
     timeout: Annotated[float, typer.Option(help="Seconds after which a request counts as lost.")] = 10.0,
     most: Annotated[int, typer.Option(help="Most connections of planned arrivals.")] = 1000,
     pid: Annotated[int, typer.Option(help="Process of the server: its time per request is told.")] = 0,
+    run: Annotated[
+        Path | None, typer.Option(help="Run whose prediction is printed beside.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the planned times.")] = 0,
     as_json: Json = False,
 ) -> None:

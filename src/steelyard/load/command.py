@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from steelyard.errors import Exit, RequestInvalid
 from steelyard.load import words
 from steelyard.load.arrivals import Plan
+from steelyard.load.beside import beside_json, describe_beside, pairs
 from steelyard.load.bodies import Protocol
 from steelyard.load.loops import Way
+from steelyard.load.maximum import Maximum
 from steelyard.load.processes import cpu_of
 from steelyard.load.run import (
     Ceiling,
@@ -25,6 +28,7 @@ from steelyard.load.run import (
 )
 from steelyard.load.summary import Result
 from steelyard.load.target import Target
+from steelyard.money import Forecast
 
 _START = 20.0
 """Requests per second with which a search begins."""
@@ -51,6 +55,7 @@ class Asked:
     timeout: float = 10.0
     most: int = 1000
     pid: int = 0
+    run: Path | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +95,7 @@ def load(asked: Asked, *, as_json: bool) -> tuple[dict[str, Any], Exit]:
         The JSON, and the code to exit with: ``TARGET_MISSED`` before ``LOAD_TOO_WEAK``.
     """
     say = _silent if as_json else _print
+    forecast = None if asked.run is None else Forecast.of_run(asked.run)
     target, plan = Target.parse(asked.url, key=asked.key, ca=asked.ca), asked.plan
     protocol = Protocol(asked.protocol)
     messages = what_to_send(
@@ -102,7 +108,7 @@ def load(asked: Asked, *, as_json: bool) -> tuple[dict[str, Any], Exit]:
     say(words.describe_ceiling(ceiling))
     way = Way(target=target, messages=messages, most=asked.most, timeout=asked.timeout, pid=asked.pid)
     if asked.find_max:
-        return _search(asked, way, plan, ceiling, say)
+        return _search(asked, way, plan, ceiling, forecast=forecast, say=say)
     result = at_rate(way, plan) if asked.connections is None else with_connections(way, plan, asked.connections)
     say(words.describe(result))
     missed = asked.p95_ms is not None and not result.latency["p95"].value <= asked.p95_ms
@@ -110,10 +116,13 @@ def load(asked: Asked, *, as_json: bool) -> tuple[dict[str, Any], Exit]:
         say(f"p95 is over the {asked.p95_ms:g} ms that were asked for")
     weak = _doubt(result, ceiling, capped=False)
     data = {"ceiling": ceiling.to_json(), "result": result.to_json(), "vouched_for": not weak}
+    data |= _beside(forecast, result, None, asked.p95_ms, say)
     return data, Exit.TARGET_MISSED if missed else Exit.LOAD_TOO_WEAK if weak else Exit.DONE
 
 
-def _search(asked: Asked, way: Way, plan: Plan, ceiling: Ceiling, say: Any) -> tuple[dict[str, Any], Exit]:
+def _search(
+    asked: Asked, way: Way, plan: Plan, ceiling: Ceiling, *, forecast: Forecast | None, say: Callable[[str], None]
+) -> tuple[dict[str, Any], Exit]:
     assert asked.p95_ms is not None
     found, result = fastest(
         way, plan, p95_ms=asked.p95_ms, ceiling=ceiling, tell=lambda result: say(words.one_line(result))
@@ -127,8 +136,24 @@ def _search(asked: Asked, way: Way, plan: Plan, ceiling: Ceiling, say: Any) -> t
         "p95_ms": asked.p95_ms,
         "result": result.to_json(),
         "vouched_for": not weak,
+        **_beside(forecast, result, found, asked.p95_ms, say),
     }
     return data, Exit.TARGET_MISSED if not found.rate.value else Exit.LOAD_TOO_WEAK if weak else Exit.DONE
+
+
+def _beside(
+    forecast: Forecast | None,
+    result: Result,
+    found: Maximum | None,
+    p95_ms: float | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Say what the run predicted beside what was measured."""
+    if forecast is None:
+        return {}
+    both = pairs(forecast, result, found, p95_ms)
+    say(describe_beside(forecast, both))
+    return {"predicted": beside_json(forecast, both)}
 
 
 def _doubt(result: Result, ceiling: Ceiling, *, capped: bool) -> bool:

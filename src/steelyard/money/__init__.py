@@ -1,5 +1,6 @@
 """Money: the prices in force, the ledger of what was spent, and what serving costs."""
 
+from steelyard.money.forecast import Forecast
 from steelyard.money.ledger import Entry, EntryKind, Ledger, compute_entry, label_entry, note_entry
 from steelyard.money.prices import Price, Prices, PricesInvalid
 from steelyard.money.serving import Fleet, cost_per_million, fleet
@@ -8,6 +9,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Fleet",
+    "Forecast",
     "Ledger",
     "Price",
     "Prices",

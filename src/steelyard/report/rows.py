@@ -35,6 +35,7 @@ def weighed(weight: Weight | None, cost: Estimate | None) -> Json:
         "latency_p99_ms": weight.p99,
         "throughput_rps": weight.throughput,
         "memory_bytes": weight.memory_bytes,
+        **({} if weight.mean is None else {"latency_mean_ms": weight.mean}),
         **({} if cost is None else {"cost_per_million": cost}),
     }
     figures = {name: estimate.to_json() for name, estimate in estimates.items()}

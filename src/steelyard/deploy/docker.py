@@ -1,0 +1,179 @@
+"""The context of a container image: Dockerfile, pinned packages, what to leave out, and a file for Compose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from steelyard.deploy.needs import Needs
+from steelyard.deploy.pins import Pins
+from steelyard.deploy.rehearsal import options_of
+from steelyard.deploy.wanted import PORT, Wanted, usual_base
+from steelyard.deploy.wheel import Wheel
+from steelyard.deploy.yaml import written
+
+USER = 10001
+"""Of user and group in the container; above what a system gives to its own."""
+BASE_BYTES = 130_000_000
+"""What the usual base image takes, assumed: its bytes are known only where it was pulled."""
+_HOME = "/opt/steelyard"
+_KEYS = "/run/secrets/keys"
+_READY = (
+    "import http.client as h; c = h.HTTPConnection('127.0.0.1', {port}, timeout=2); "
+    "c.request('GET', '/v2/health/ready'); raise SystemExit(c.getresponse().status != 200)"
+)
+_DOCKERFILE = """\
+# The image of {image}, made by `steelyard deploy`.
+# A tag may come to mean another image: look up the digest of the one you tested, and build with
+#   docker build --build-arg BASE={base}@sha256:DIGEST --tag {image} .
+ARG BASE={base}
+
+FROM ${{BASE}} AS packages
+COPY requirements.txt {wheel} /build/
+RUN python -m venv --without-pip {home} \\
+ && python -m pip --python {home}/bin/python install --no-cache-dir --no-deps --only-binary :all: \\
+    --requirement /build/requirements.txt /build/{wheel} \\
+ && python -m pip --python {home}/bin/python check
+
+FROM ${{BASE}}
+COPY --from=packages {home} {home}
+COPY bundle /bundle
+ENV PATH={home}/bin:$PATH \\
+    HOME=/tmp \\
+    PYTHONDONTWRITEBYTECODE=1 \\
+    PYTHONUNBUFFERED=1
+WORKDIR /tmp
+USER {user}:{user}
+EXPOSE {port}
+HEALTHCHECK --interval=10s --timeout=3s --start-period={start}s --retries=3 \\
+    CMD {ready}
+ENTRYPOINT {entrypoint}
+"""
+_IGNORE = """\
+# Nothing but what the Dockerfile copies: no key that lies here by chance comes into the image.
+*
+!requirements.txt
+!{wheel}
+!bundle
+"""
+_README = """\
+# {image}
+
+```console
+$ docker build --tag {image} .
+$ docker run --rm --publish 127.0.0.1:{port}:{port} {image}      # prints a key, once
+```
+
+With keys of your own, of which only digests are kept:
+
+```console
+$ KEY=sy_$(openssl rand -hex 24)
+$ echo "$(printf %s "$KEY" | sha256sum | cut -d' ' -f1) predict,read" > keys
+$ docker compose up --detach
+$ curl --header "Authorization: Bearer $KEY" http://127.0.0.1:{port}/v2/models/{model}
+```
+
+- Options of `steelyard serve` stand after the image: `docker run ... {image} --log-share 0.1`.
+- The root file system may be read-only (`--read-only --tmpfs /tmp`); the server runs as user {user}.
+- `docker stop` lets requests in flight end: give it `--time {stop}`, as `compose.yaml` does.
+- The base image is named by its tag. Look up the digest of the one you tested, and build with
+  `--build-arg BASE={base}@sha256:DIGEST`.
+
+{reasons}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What goes into the image."""
+
+    pins: Pins
+    wheel: Wheel
+    bundle_bytes: int
+
+    def size(self, base: str) -> str:
+        """Tell how large the image will be, in a sentence."""
+        packages, own, bundle = (n / 1e6 for n in (self.pins.size, self.wheel.size, self.bundle_bytes))
+        measured = packages + own + bundle
+        parts = f"{packages:,.0f} MB of packages, {own:,.1f} MB of steelyard and {bundle:,.1f} MB of bundle"
+        if base:
+            return f"the image takes the base {base} and about {measured:,.0f} MB on top: {parts}, measured here"
+        total = measured + BASE_BYTES / 1e6
+        return (
+            f"the image will take about {total:,.0f} MB (estimated): {parts}, measured here, on a base of about "
+            f"{BASE_BYTES / 1e6:,.0f} MB (assumed; {usual_base()})"
+        )
+
+
+def command_of(wanted: Wanted) -> list[str]:
+    """Return the command of the container."""
+    anywhere = "0.0.0.0"  # noqa: S104 - the container's own addresses
+    return ["steelyard", "serve", "/bundle", "--host", anywhere, "--port", str(PORT), *options_of(wanted)]
+
+
+def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> dict[str, bytes]:
+    """Return the files of the context by name, the bundle left out.
+
+    Parameters
+    ----------
+    wanted
+        What was asked for.
+    image
+        Reference of the image.
+    context
+        What goes into it.
+    needs
+        Of one replica.
+    """
+    base = wanted.base or usual_base()
+    health = ["python", "-I", "-S", "-c", _READY.format(port=PORT)]
+    words = {
+        "image": image,
+        "base": base,
+        "wheel": context.wheel.name,
+        "home": _HOME,
+        "user": USER,
+        "port": PORT,
+        "model": wanted.model,
+        "start": 2 * needs.start_probes,
+        "stop": wanted.grace + 10,
+        "ready": json.dumps(health),
+        "entrypoint": json.dumps(command_of(wanted)),
+        "reasons": "\n".join(_lines(needs, context, wanted)),
+    }
+    texts = {
+        "Dockerfile": _DOCKERFILE.format(**words),
+        ".dockerignore": _IGNORE.format(**words),
+        "requirements.txt": context.pins.requirements,
+        "compose.yaml": written(_compose(wanted, image, needs), f"Serves {image}; `keys` holds digests of keys."),
+        "README.md": _README.format(**words),
+    }
+    return {name: text.encode() for name, text in texts.items()} | {context.wheel.name: context.wheel.content}
+
+
+def _lines(needs: Needs, context: Context, wanted: Wanted) -> Iterator[str]:
+    yield "Where the figures come from:\n"
+    yield f"- {context.size(wanted.base)}"
+    for reason in needs.reasons:
+        if not reason.startswith("replicas"):
+            yield f"- {reason}"
+
+
+def _compose(wanted: Wanted, image: str, needs: Needs) -> dict[str, object]:
+    service = {
+        "build": ".",
+        "image": image,
+        "command": ["--keys", _KEYS],
+        "ports": [f"127.0.0.1:{PORT}:{PORT}"],
+        "secrets": ["keys"],
+        "init": True,
+        "read_only": True,
+        "tmpfs": ["/tmp"],  # noqa: S108 - inside the container
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "mem_limit": f"{needs.memory_limit_mib}m",
+        "stop_grace_period": f"{wanted.grace + 10}s",
+        "restart": "unless-stopped",
+    }
+    return {"name": wanted.name, "services": {"server": service}, "secrets": {"keys": {"file": "./keys"}}}
