@@ -148,7 +148,9 @@ def test_the_autoscaler_follows_a_metric_that_the_server_exports(written, object
     spec = objects["HorizontalPodAutoscaler"]["spec"]
     queue, cpu = spec["metrics"]
     name = queue["pods"]["metric"]["name"]
-    assert f"\n{name}{{" in Metrics().text([(ModelMetrics("m", "1"), 0)], 0)
+    metrics = Metrics()
+    ModelMetrics(metrics, "m", "1")
+    assert f"\n{name}{{" in metrics.text()
     rule = yaml.safe_load((written / "prometheus-adapter.yaml").read_text())["rules"][0]
     assert rule["name"] == {"as": name}
     assert rule["seriesQuery"].startswith(f"{name}{{")
