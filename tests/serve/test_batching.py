@@ -221,10 +221,11 @@ class Counting:
         return Answer(np.zeros((len(table), 2)), np.zeros(len(table), int))
 
 
-def trickled(seconds, *, turns=1, **settings):
+def trickled(seconds, *, turns=1, answered=64, **settings):
     """Ask for 20 rows, one after so many turns of the event loop; return the sizes of the batches."""
     model = Counting(seconds)
     batcher = Batcher(model, ModelMetrics(Metrics(), "model", "1"), **{"batch": 64, "queue": 64, **settings})
+    batcher._answered = answered
     row = Table(np.zeros((1, 1)), np.empty((1, 0), object))
 
     async def ask():
@@ -246,8 +247,12 @@ def test_a_long_batch_waits_while_every_turn_brings_more():
 
 
 def test_a_batch_waits_for_nobody_when_no_more_come_or_its_patience_ends():
-    assert trickled(10.0, turns=5)[0] == 1
+    assert trickled(0.002, turns=2000)[0] == 1
     assert len(trickled(10.0, gather=0.0)) > 1
+
+
+def test_nobody_is_waited_for_who_was_not_just_answered():
+    assert trickled(10.0, answered=1)[0] == 1
 
 
 def test_a_short_batch_is_not_kept_waiting():
