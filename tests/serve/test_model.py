@@ -101,3 +101,10 @@ def test_a_date_that_is_written_as_a_number_is_a_date_by_every_way(dated, folder
         np.testing.assert_allclose(reply["outputs"][0]["data"], wanted, rtol=1e-9)
     wrong = server.post("/predict", json={"when": 5, "sum": 1})
     assert wrong.status_code == 400
+
+
+def test_a_clock_of_the_processor_that_stands_still_is_no_reason_not_to_start(folders):
+    served = open_served("m", folders["numbers"], threads=1)
+    served._clock = lambda: 0.0
+    served.warm_up()
+    assert 0 < served.pace.expected(1) < 0.1
