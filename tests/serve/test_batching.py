@@ -221,17 +221,21 @@ class Counting:
         return Answer(np.zeros((len(table), 2)), np.zeros(len(table), int))
 
 
-def trickled(seconds, *, turns=1, answered=64, **settings):
-    """Ask for 20 rows, one after so many turns of the event loop; return the sizes of the batches."""
+def trickled(seconds, *, turns=1, answered=64, first=0, **settings):
+    """Ask for 20 rows, one after so many turns of the event loop, after some at once; return the batches' sizes."""
     model = Counting(seconds)
     batcher = Batcher(model, ModelMetrics(Metrics(), "model", "1"), **{"batch": 64, "queue": 64, **settings})
     batcher._answered = answered
     row = Table(np.zeros((1, 1)), np.empty((1, 0), object))
 
+    def one():
+        return asyncio.create_task(batcher.answer(row, wait=10.0, has_left=lambda: False))
+
     async def ask():
+        await asyncio.gather(*(one() for _ in range(first)))
         asked = []
         for _ in range(20):
-            asked.append(asyncio.create_task(batcher.answer(row, wait=10.0, has_left=lambda: False)))
+            asked.append(one())
             for _ in range(turns):
                 await asyncio.sleep(0)
         await asyncio.gather(*asked)
@@ -249,6 +253,10 @@ def test_a_long_batch_waits_while_every_turn_brings_more():
 def test_a_batch_waits_for_nobody_when_no_more_come_or_its_patience_ends():
     assert trickled(0.002, turns=2000)[0] == 1
     assert len(trickled(10.0, gather=0.0)) > 1
+
+
+def test_who_was_just_answered_is_waited_for():
+    assert trickled(10.0, answered=0, first=20) == [20, 20]
 
 
 def test_nobody_is_waited_for_who_was_not_just_answered():
