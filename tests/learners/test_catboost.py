@@ -15,7 +15,6 @@ from steelyard.learners._catboost import CatBoostLearner
 from steelyard.learners._ctrs import hashes, names
 from steelyard.recipe import Plan, Settings
 from steelyard.tasks import metric
-from steelyard.testing import check_learner
 
 catboost = pytest.importorskip("catboost")
 
@@ -281,9 +280,3 @@ def test_without_the_package_it_refuses_in_a_sentence(learner, table, monkeypatc
 def test_the_learner_is_known_without_loading_the_package():
     assert not hasattr(_catboost, "CatBoost")
     assert "steelyard.learners._catboost_train" in CatBoostLearner.modules
-
-
-@pytest.mark.slow
-def test_it_keeps_what_every_learner_must(learner, monkeypatch):
-    monkeypatch.setattr(_catboost_train, "MOST_ROUNDS", 100)
-    check_learner(learner)

@@ -12,7 +12,6 @@ from sklearn.metrics import r2_score, roc_auc_score
 from steelyard.contracts import Column, Kind, Problem, Schema, Split, Task, Work
 from steelyard.learners._extra_trees import AT_ONCE, ExtraTrees
 from steelyard.recipe import Plan, Settings
-from steelyard.testing import check_learner
 
 TASKS = {
     load_breast_cancer: Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("0", "1")),
@@ -121,8 +120,3 @@ def test_classes_can_weigh_alike_where_the_aim_counts_them_so(learner, meter):
     )
     assert "class_weight" not in learner.space(replace(task, aim="log_loss"), work.schema).settings
     assert (plain > 0.5).mean() < 0.1 < (balanced > 0.5).mean()
-
-
-@pytest.mark.slow
-def test_it_keeps_what_every_learner_must(learner):
-    check_learner(learner, plan=Plan(settings=Settings(trees=25)))
