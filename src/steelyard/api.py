@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
-from steelyard.rows import read_rows, sample, targets
+from steelyard.rows import read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
@@ -271,7 +271,7 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     opened = load_bundle(place, threads=threads)
     frame = read_rows(rows)
     target = targets(frame, opened.task)
-    answer = opened.answer_rows(frame)
+    answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
     weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
     cost = cost_per_million(weight, known, None, None)

@@ -90,12 +90,34 @@ class Problem(StrEnum):
     REGRESSION = "regression"
 
 
+Matrix = tuple[tuple[float, ...], ...]
+"""Money per outcome: ``[true class][decided class]`` or, of a predicted number: a unit too much, too little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A column that holds the money at stake in each row, and the share of it that each outcome brings.
+
+    ``times`` is laid out as ``Task.value``. ``means`` (by true class; of a predicted number one) and ``high`` are the
+    column's mean and its largest amount in the rows that are not test rows.
+    """
+
+    column: str
+    times: Matrix
+    known: bool = False
+    """Whether it is known when a decision is made: then it is an input, and decides row by row. Otherwise the mean of
+    each class decides, and the amounts only count what decisions brought."""
+    means: tuple[float, ...] = ()
+    high: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is to be predicted, and what counts as good.
 
-    ``aim`` names the metric that choosing maximises (or minimises, as the metric itself knows). ``value``
-    holds money per decision: ``value[true class][decided class]`` for classification, in ``currency``.
+    ``aim`` names the metric that choosing maximises (or minimises, as the metric itself knows). ``value`` holds money
+    per decision in ``currency``: ``value[true class][decided class]`` for classification, and
+    ``((a unit too much, a unit too little),)`` for regression; ``amounts`` what columns of the data add to it.
     """
 
     problem: Problem
@@ -104,8 +126,9 @@ class Task:
     classes: tuple[str, ...] = ()
     positive: str | None = None
     """The class that precision, recall, F1, PR AUC and the threshold speak of; binary only."""
-    value: tuple[tuple[float, ...], ...] | None = None
+    value: Matrix | None = None
     currency: str = "USD"
+    amounts: tuple[Amount, ...] = ()
 
     @property
     def width(self) -> int:
@@ -118,13 +141,15 @@ class Split:
     """Some rows of a data set.
 
     ``target`` holds int64 class codes (indices into ``task.classes``) or float64; ``rows`` the 0-based row
-    numbers in the source; ``weights`` one positive float64 a row, or ``None``.
+    numbers in the source; ``weights`` one positive float64 a row, or ``None``; ``amounts``, shape (n, amounts of the
+    task), the money at stake in each row, or ``None`` where the task has none.
     """
 
     columns: Columns
     target: NDArray[Any]
     rows: Ints
     weights: Floats | None = None
+    amounts: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -133,7 +158,8 @@ class Split:
         """Return the rows that an index array or a mask selects."""
         picked = {name: values[index] for name, values in self.columns.items()}
         weights = None if self.weights is None else self.weights[index]
-        return Split(picked, self.target[index], self.rows[index], weights)
+        amounts = None if self.amounts is None else self.amounts[index]
+        return Split(picked, self.target[index], self.rows[index], weights, amounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +174,14 @@ class Answer:
     decided: NDArray[Any]
     members: Ints | None = None
     """Of a cascade which member answered each row, from 0, shape (n,); otherwise ``None``."""
+    amounts: Floats | None = None
+    """The money at stake in each row, shape (n, amounts of the task); NaN where a bundle does not read the column."""
+
+    def take(self, index: NDArray[Any] | slice) -> Answer:
+        """Return the rows that an index array, a mask or a slice selects."""
+        members = None if self.members is None else self.members[index]
+        amounts = None if self.amounts is None else self.amounts[index]
+        return Answer(self.scores[index], self.decided[index], members, amounts)
 
 
 # ------------------------------------------------------------------------------------------ learners
@@ -389,6 +423,8 @@ class Trial:
     importance: Mapping[str, float] = field(default_factory=dict)
     """By column, how much the loss rises when it is shuffled: log loss, or squared error over the target's variance.
     Empty where it was not measured."""
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
+    """How often each outcome came about in the validation rows (:mod:`steelyard.measure.outcomes`), plain JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

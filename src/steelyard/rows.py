@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Problem, Task
+from steelyard.contracts import Floats, Problem, Task
 from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_of
 from steelyard.data.frames import cells_of, names_of
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
@@ -74,6 +74,39 @@ def targets(frame: Any, task: Task) -> NDArray[Any]:
             f"it knows {', '.join(map(repr, task.classes[:10]))}"
         )
     return np.array([codes[str(name)] for name in found], np.int64)
+
+
+def stakes(frame: Any, task: Task) -> Floats | None:
+    """Return the money at stake in labelled rows, shape (n, amounts of the task); ``None`` where the task has none.
+
+    Raises
+    ------
+    RowsRefused
+        If a column is absent, or a cell of it is no number of 0 or more.
+    """
+    if not task.amounts:
+        return None
+    names, found = names_of(frame), []
+    for column in (amount.column for amount in task.amounts):
+        if column not in names:
+            raise RowsRefused(
+                f"the rows have no column {column!r}{nearest(column, names)}, which holds the money at stake; add it"
+            )
+        found.append([_stake(cell, row, column) for row, cell in enumerate(cells_of(frame, column))])
+    return np.array(found, np.float64).T
+
+
+def _stake(cell: object, row: int, name: str) -> float:
+    try:
+        value = math.nan if is_missing(cell) else number_of(cell)
+    except NotThisKind:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise RowsRefused(
+            f"row {row} (from 0) of {name!r} holds {cell!r}, and the money at stake must be a number of 0 or more; "
+            "correct it, or leave the row out"
+        )
+    return value
 
 
 def _finite(cell: object, row: int, name: str) -> float:

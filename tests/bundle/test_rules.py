@@ -162,7 +162,7 @@ def test_a_row_that_the_dear_member_refuses_is_named_by_its_place_among_all():
         (CASCADE, 1, BINARY, "2 members with probabilities; got 1 and binary"),
         (CASCADE, 3, BINARY, "got 3 and binary"),
         (CASCADE, 2, NUMBERS, "got 2 and regression"),
-        ({**CASCADE, "measure": "mood"}, 2, BINARY, "margin, confidence, worth; got 'mood'"),
+        ({**CASCADE, "measure": "mood"}, 2, BINARY, "margin, confidence, worth, regret; got 'mood'"),
         ({**CASCADE, "measure": "worth"}, 2, BINARY, "what decisions are worth"),
         ({**CASCADE, "at": 1.5}, 2, BINARY, "from 0 to 1 to compare with; got 1.5"),
         ({**CASCADE, "at": None}, 2, BINARY, "got None"),

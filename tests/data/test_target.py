@@ -83,7 +83,7 @@ def test_outcomes_become_money_by_true_and_decided_class(spec, table):
 def test_outcomes_that_do_not_fit_the_task_are_refused(spec, table):
     for y, value, said in (
         ([i % 3 for i in range(N)], {"true_positive": 5}, "give `right` and `wrong`"),
-        ([i * 0.5 for i in range(N)], {"right": 5}, "which predicted numbers are not"),
+        ([i * 0.5 for i in range(N)], {"right": 5}, "what each unit too much costs"),
         (["a", "b"] * 60, {"right": "5 USD", "wrong": "5 EUR"}, "in one currency"),
     ):
         with pytest.raises(SpecInvalid, match=said):

@@ -1,5 +1,7 @@
 """The constant model: shares of the classes, or the mean, whatever the row says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,3 +23,18 @@ def test_it_answers_the_mean(table, serve, meter):
     made = table(Problem.REGRESSION)
     fitted = learners().get("constant").fit(Plan(), made.train, None, made.work, meter)
     np.testing.assert_allclose(serve(fitted.export(), made.test.columns), made.train.target.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [((-1.0, -4.0),), ((-3.0, -1.0),)])
+def test_where_errors_cost_money_it_answers_the_number_that_costs_least(value, table, serve, meter):
+    made = table(Problem.REGRESSION)
+    work = replace(made.work, task=replace(made.work.task, aim="value", value=value))
+    fitted = learners().get("constant").fit(Plan(), made.train, None, work, meter)
+    answer = float(serve(fitted.export(), made.test.columns)[0, 0])
+
+    def cost(number):
+        excess = number - made.train.target
+        return -value[0][0] * np.maximum(excess, 0).sum() - value[0][1] * np.maximum(-excess, 0).sum()
+
+    assert cost(answer) == pytest.approx(min(map(cost, made.train.target)), rel=1e-6)
+    assert abs(answer - made.train.target.mean()) > 0.1 * made.train.target.std()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from steelyard.bundle.rules import answer_of, apply_rule
-from steelyard.contracts import Ending, Evidence, Problem, Task, Work
+from steelyard.contracts import Amount, Ending, Evidence, Problem, Task, Work
 from steelyard.errors import SteelyardError
 from steelyard.levers.combining._threshold import AIMS, Threshold
 from steelyard.levers.refusal import LeverRefused
@@ -124,3 +124,74 @@ def test_the_constant_model_and_what_was_calibrated_last_get_no_threshold(contex
     made = context(constant, start, warm, mixed, task=task)
     moves = [m for t in made.trials for m in Threshold().moves(t, made)]
     assert [m.recipe.parents[0] for m in moves] == [start.recipe, mixed.recipe]
+
+
+# --------------------------------------------------------------------------------------------- money by the row
+
+LOAN = ((0.0, 0.0), (-1.0, 0.0))
+
+
+def staked(*, known):
+    amount = Amount("loan", LOAN, known=known, means=(20.0, 30.0), high=1e6)
+    return Task(
+        problem=Problem.BINARY,
+        target="y",
+        aim="value",
+        classes=("no", "yes"),
+        positive="yes",
+        value=((4.0, 0.0), (0.0, 0.0)),
+        amounts=(amount,),
+    )
+
+
+def loans(random, task, *, rows=300, bend=1.0):
+    p = random.random(rows)
+    target = (random.random(rows) < p**bend).astype(np.int64)
+    return Evidence((answer_of(task, np.column_stack([1 - p, p]), random.lognormal(2, 1, (rows, 1))),), target)
+
+
+@pytest.mark.parametrize("bend", [0.3, 1.0, 3.0])
+def test_no_odds_earn_more_than_those_chosen(random, schema, bend):
+    task = staked(known=True)
+    found = loans(random, task, bend=bend)
+    rule = Threshold().fit(found, Settings(), Work(task=task, schema=schema))
+    assert rule["rule"] == "odds"
+    grid = np.exp(np.linspace(-9, 9, 801))
+    best = max(reached(found, task, {"rule": "odds", "positive": 1, "times": t}) for t in grid)
+    assert reached(found, task, rule) >= best - 1e-9
+
+
+def test_odds_that_are_right_are_left_about_as_they_are_and_wrong_ones_are_mended(random, schema):
+    task, work = staked(known=True), Work(task=staked(known=True), schema=schema)
+    right = Threshold().fit(loans(random, task, rows=20_000), Settings(), work)
+    assert right["chosen"]["low"] <= 1.0 <= right["chosen"]["high"]
+    wrong = Threshold().fit(loans(random, task, rows=20_000, bend=3.0), Settings(), work)
+    assert wrong["chosen"]["high"] < 0.8
+
+
+def test_money_that_is_known_only_later_still_counts_what_a_cut_brought(random, schema):
+    task = staked(known=False)
+    found = loans(random, task)
+    rule = Threshold().fit(found, Settings(), Work(task=task, schema=schema))
+    assert rule["rule"] == "threshold"
+    assert reached(found, task, rule) == pytest.approx(by_hand(found, task), abs=1e-9)
+
+
+def test_the_order_of_rows_changes_neither_the_cut_nor_its_interval(random, schema):
+    task = staked(known=True)
+    found, order = loans(random, task), random.permutation(300)
+    mixed = Evidence((found.answers[0].take(order),), found.target[order])
+    work = Work(task=task, schema=schema)
+    assert Threshold().fit(found, Settings(), work) == Threshold().fit(mixed, Settings(), work)
+
+
+def test_the_interval_of_a_cut_holds_it_and_shrinks_with_rows(random, schema):
+    task = Task(
+        problem=Problem.BINARY, target="y", aim="value", classes=("no", "yes"), positive="yes", value=((0, -1), (-4, 0))
+    )
+    work = Work(task=task, schema=schema)
+    few, many = (Threshold().fit(evidence(random, task, rows=n), Settings(), work) for n in (200, 20_000))
+    widths = [rule["chosen"]["high"] - rule["chosen"]["low"] for rule in (few, many)]
+    assert few["chosen"]["low"] <= few["at"] <= few["chosen"]["high"]
+    assert 0 < widths[1] < widths[0]
+    assert many["chosen"]["low"] <= 0.2 <= many["chosen"]["high"]

@@ -41,7 +41,10 @@ def told(lines):
         ("split: {time: t, group: t}", "names the same column as split.time"),
         ("value: {per: decision}", "names no outcome"),
         ("value: {right: 1, true_positive: 1}", "mixes right with outcomes of a positive class"),
-        ("task: regression\nvalue: {right: 1}", "a regression makes none; take it out"),
+        (
+            "task: regression\nvalue: {right: 1}",
+            "value.right (line 4): speaks of classes, and this is regression; give over and under",
+        ),
         ("task: regression\npositive: yes", "names a class, and a regression has none"),
         ("value: {right: 1 EUR}\nbudget: {money: 1}", "is in EUR, and budget.money in USD"),
         ("levers: {only: [quantize]}", "there is no lever 'quantize' (did you mean 'quantise'?)"),
@@ -96,7 +99,7 @@ def test_what_only_the_task_shows_is_checked_when_it_is_known():
     outcomes = Spec(data="a", target="y", value=Value(true_positive=1))
     with pytest.raises(SpecInvalid, match=r"value.true_positive: speaks of two classes, and there are 3; use right"):
         check_task(outcomes, many)
-    with pytest.raises(SpecInvalid, match="'y' is a number; take it out"):
+    with pytest.raises(SpecInvalid, match=r"value.true_positive: speaks of classes, and this is regression"):
         check_task(outcomes, number)
     with pytest.raises(SpecInvalid, match="rmse is better when lower; ask for it with at_most"):
         check_task(Spec(data="a", target="y", quality={"at_least": 0.7}), number)

@@ -65,8 +65,20 @@ def _rule(rule: Mapping[str, Any], task: Task) -> str:
         case {"rule": "temperature", "at": at}:
             return f": logarithms of its probabilities over {at:.3g}"
         case {"rule": "threshold", "positive": code, "at": at}:
-            return f": `{task.classes[code]}` from a probability of {at:.3g}"
+            return f": `{task.classes[code]}` from a probability of {at:.3g}{_ends(rule)}"
+        case {"rule": "odds", "positive": code, "times": times}:
+            at_stake = _listed(tuple(amount.column for amount in task.amounts if amount.known))
+            return f": odds of `{task.classes[code]}` count {times:.3g} times{_ends(rule)}, then money by {at_stake}"
+        case {"rule": "line", "plus": plus, "times": times}:
+            slope = "" if times == 1 else f"{times:.3g} times "
+            return f": {slope}the model's number and {plus:.3g}{_ends(rule)}, where errors cost least"
     return ""
+
+
+def _ends(rule: Mapping[str, Any]) -> str:
+    """Return within which ends a number was chosen, where the rule says so."""
+    chosen = rule.get("chosen")
+    return "" if chosen is None else f" (95% interval {chosen['low']:.3g} to {chosen['high']:.3g})"
 
 
 def _listed(names: tuple[str, ...], shown: int = 12) -> str:

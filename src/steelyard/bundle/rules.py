@@ -10,19 +10,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.bundle.scores import MEASURES, expected_worth, is_curve, number, sureness, tempered
+from steelyard.bundle.scores import IN_MONEY, MEASURES, is_curve, number, sureness, swayed, tempered, worth_of
 from steelyard.contracts import Answer, Floats, Problem, Rule, Task
 from steelyard.errors import BundleRefused, nearest
+from steelyard.tasks.money import widest
 
 Mask = NDArray[np.bool_]
 TEMPERATURES = (1e-3, 1e3)
+CHOSEN = ("low", "high", "rows")
 
 
-def answer_of(task: Task, scores: Floats) -> Answer:
+def answer_of(task: Task, scores: Floats, amounts: Floats | None = None) -> Answer:
     """Decide on scores.
 
     Regression takes the value itself. Classification takes the class of the highest probability or, where the
-    task says what decisions are worth, the class of the highest expected value; the first one of a tie.
+    task says what decisions are worth, the class of the highest expected value; the first one of a tie. Amounts that
+    are known when a decision is made count row by row (:func:`steelyard.bundle.scores.worth_of`).
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def answer_of(task: Task, scores: Floats) -> Answer:
         What is predicted; ``task.value[true][decided]`` in money.
     scores
         float64, shape (n, classes) of probabilities, or (n, 1) of values.
+    amounts
+        float64, shape (n, amounts of the task): the money at stake in each row; the answer carries it on.
 
     Examples
     --------
@@ -38,9 +43,9 @@ def answer_of(task: Task, scores: Floats) -> Answer:
     [1, 0]
     """
     if task.problem is Problem.REGRESSION:
-        return Answer(scores, scores[:, 0])
-    worth = scores if task.value is None else expected_worth(scores, np.asarray(task.value, np.float64))
-    return Answer(scores, worth.argmax(axis=1))
+        return Answer(scores, scores[:, 0], amounts=amounts)
+    worth = scores if task.value is None else worth_of(task, scores, amounts)
+    return Answer(scores, worth.argmax(axis=1), amounts=amounts)
 
 
 class Ask(Protocol):
@@ -99,22 +104,34 @@ def _blend(rule: Rule, task: Task) -> Joiner:
     shares = [weight / total for weight in rule["weights"]]
 
     def join(ask: Ask) -> Answer:
-        scores = ask(0).scores * shares[0]
+        first = ask(0)
+        scores = first.scores * shares[0]
         for member, share in enumerate(shares[1:], 1):
             scores += ask(member).scores * share
-        return answer_of(task, scores)
+        return answer_of(task, scores, first.amounts)
 
     return join
 
 
 def _check_threshold(rule: Rule, members: int, task: Task) -> str | None:
-    if complaint := _fields(rule, "positive", "at"):
+    if complaint := _fields(rule, "positive", "at", also=("chosen",)) or _decides(rule, members, task):
         return complaint
+    return None if number(rule["at"]) else f"needs a number to compare with; got {rule['at']!r}"
+
+
+def _decides(rule: Rule, members: int, task: Task) -> str | None:
+    """Complain of a rule that decides for the positive class of one member where there is none."""
     if members != 1 or task.problem is not Problem.BINARY:
         return f"decides on one member of a binary task; got {members} and {task.problem.value}"
     if not number(rule["positive"]) or rule["positive"] not in {0, 1}:
         return f"needs the code of the positive class, 0 or 1; got {rule['positive']!r}"
-    return None if number(rule["at"]) else f"needs a number to compare with; got {rule['at']!r}"
+    return _chosen(rule)
+
+
+def _chosen(rule: Rule) -> str | None:
+    if "chosen" in rule and not _is_note(rule["chosen"], CHOSEN):
+        return f"needs {', '.join(CHOSEN)} as chosen; got {rule['chosen']!r}"
+    return None
 
 
 def _threshold(rule: Rule, task: Task) -> Joiner:
@@ -123,8 +140,49 @@ def _threshold(rule: Rule, task: Task) -> Joiner:
     yes, no = np.int64(positive), np.int64(1 - positive)
 
     def join(ask: Ask) -> Answer:
-        scores = ask(0).scores
-        return Answer(scores, np.where(scores[:, positive] >= at, yes, no))
+        given = ask(0)
+        return Answer(given.scores, np.where(given.scores[:, positive] >= at, yes, no), amounts=given.amounts)
+
+    return join
+
+
+def _check_odds(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "positive", "times", also=("chosen",)) or _decides(rule, members, task):
+        return complaint
+    if task.value is None:
+        return "needs a task that says what decisions are worth"
+    if number(rule["times"]) and rule["times"] >= 0:
+        return None
+    return f"needs a factor of 0 or more; got {rule['times']!r}"
+
+
+def _odds(rule: Rule, task: Task) -> Joiner:
+    positive, times = int(rule["positive"]), float(rule["times"])
+
+    def join(ask: Ask) -> Answer:
+        given = ask(0)
+        decided = answer_of(task, swayed(given.scores, positive, times), given.amounts).decided
+        return Answer(given.scores, decided, amounts=given.amounts)
+
+    return join
+
+
+def _check_line(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "plus", "times", also=("chosen",)) or _chosen(rule):
+        return complaint
+    if members != 1 or task.problem is not Problem.REGRESSION:
+        return f"is for one member that predicts a number; got {members} and {task.problem.value}"
+    wrong = [name for name in ("plus", "times") if not number(rule[name])]
+    return f"needs a number as {wrong[0]!r}; got {rule[wrong[0]]!r}" if wrong else None
+
+
+def _line(rule: Rule, task: Task) -> Joiner:
+    del task
+    plus, times = float(rule["plus"]), float(rule["times"])
+
+    def join(ask: Ask) -> Answer:
+        given = ask(0)
+        return Answer(given.scores, plus + times * given.decided, amounts=given.amounts)
 
     return join
 
@@ -142,7 +200,11 @@ def _check_temperature(rule: Rule, members: int, task: Task) -> str | None:
 
 
 def _temperature(rule: Rule, task: Task) -> Joiner:
-    return lambda ask: answer_of(task, tempered(ask(0).scores, rule["at"]))
+    def join(ask: Ask) -> Answer:
+        given = ask(0)
+        return answer_of(task, tempered(given.scores, rule["at"]), given.amounts)
+
+    return join
 
 
 def _check_isotonic(rule: Rule, members: int, task: Task) -> str | None:
@@ -160,12 +222,13 @@ def _isotonic(rule: Rule, task: Task) -> Joiner:
     curves = [(np.array(curve["from"], np.float64), np.array(curve["to"], np.float64)) for curve in rule["curves"]]
 
     def join(ask: Ask) -> Answer:
-        scores = ask(0).scores
+        given = ask(0)
+        scores = given.scores
         if len(curves) == 1:
             chance = np.interp(scores[:, 1], *curves[0])
-            return answer_of(task, np.column_stack([1.0 - chance, chance]))
+            return answer_of(task, np.column_stack([1.0 - chance, chance]), given.amounts)
         meant = np.column_stack([np.interp(scores[:, code], *curve) for code, curve in enumerate(curves)])
-        return answer_of(task, meant / meant.sum(axis=1, keepdims=True))
+        return answer_of(task, meant / meant.sum(axis=1, keepdims=True), given.amounts)
 
     return join
 
@@ -182,8 +245,8 @@ def _check_cascade(rule: Rule, members: int, task: Task) -> str | None:
         return complaint
     if rule["measure"] not in MEASURES:
         return f"needs one of the measures {', '.join(MEASURES)}; got {rule['measure']!r}"
-    if rule["measure"] == "worth" and (task.value is None or not np.ptp(task.value, axis=1).any()):
-        return "needs a task that says what decisions are worth for the measure 'worth'"
+    if rule["measure"] in IN_MONEY and not widest(task):
+        return f"needs a task that says what decisions are worth for the measure {rule['measure']!r}"
     if not number(rule["at"]) or not 0 <= rule["at"] <= 1:
         return f"needs a number from 0 to 1 to compare with; got {rule['at']!r}"
     wrong = [name for name in _NOTES if name in rule and not _is_note(rule[name], _NOTES[name])]
@@ -201,16 +264,16 @@ def _cascade(rule: Rule, task: Task) -> Joiner:
 
     def join(ask: Ask) -> Answer:
         cheap = ask(0)
-        unsure = sureness(measure, cheap.scores, task) < at
+        unsure = sureness(measure, cheap.scores, task, cheap.amounts) < at
         members = unsure.astype(np.int64)
         if not unsure.any():
-            return Answer(cheap.scores, cheap.decided, members)
+            return Answer(cheap.scores, cheap.decided, members, cheap.amounts)
         if unsure.all():
             dear = ask(1)
-            return Answer(dear.scores, dear.decided, members)
+            return Answer(dear.scores, dear.decided, members, cheap.amounts)
         dear, scores, decided = ask(1, unsure), cheap.scores.copy(), cheap.decided.copy()
         scores[unsure], decided[unsure] = dear.scores, dear.decided
-        return Answer(scores, decided, members)
+        return Answer(scores, decided, members, cheap.amounts)
 
     return join
 
@@ -218,6 +281,8 @@ def _cascade(rule: Rule, task: Task) -> Joiner:
 RULES: Mapping[str, Runner] = {
     "blend": Runner(_check_blend, _blend),
     "threshold": Runner(_check_threshold, _threshold),
+    "odds": Runner(_check_odds, _odds),
+    "line": Runner(_check_line, _line),
     "temperature": Runner(_check_temperature, _temperature),
     "isotonic": Runner(_check_isotonic, _isotonic),
     "cascade": Runner(_check_cascade, _cascade),
@@ -225,7 +290,10 @@ RULES: Mapping[str, Runner] = {
 """Every rule by its name.
 
 ``blend``: the mean of the scores, weighted by ``weights``. ``threshold``: the class of code ``positive`` where its
-score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``temperature``: the logarithms of the
+score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``odds``: the decision of most expected money
+if the odds of class ``positive`` were ``times`` as high; scores pass unchanged. ``line``: the predicted number times
+``times``, and ``plus``; scores pass unchanged. ``chosen`` says within which ends, and from how many rows, a decision
+was chosen, and changes no answer. ``temperature``: the logarithms of the
 probabilities over ``at``. ``isotonic``: each probability read off a rising curve (``curves``, of two classes the
 second's alone), then scaled to a sum of one. ``cascade``: the first member's answer where its ``measure`` of sureness
 is ``at`` or more, the second's elsewhere; ``escalated`` and ``promise`` say what was seen and promised when it was
@@ -265,6 +333,6 @@ def apply_rule(rule: Rule, answers: Sequence[Answer], task: Task) -> Answer:
 
     def at_hand(member: int, some: Mask | None = None) -> Answer:
         answer = answers[member]
-        return answer if some is None else Answer(answer.scores[some], answer.decided[some])
+        return answer if some is None else answer.take(some)
 
     return check_rule(rule, len(answers), task).ready(rule, task)(at_hand)

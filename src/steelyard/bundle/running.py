@@ -13,6 +13,7 @@ from steelyard.bundle.front_ends import FRONT_ENDS, Cells, Extractor, Tensors
 from steelyard.bundle.front_ends.base import RowRefused
 from steelyard.bundle.graphs import check_graph
 from steelyard.bundle.rules import Mask, answer_of, check_rule
+from steelyard.bundle.stakes import Stakes
 from steelyard.contracts import Answer, Artefact, Columns, Feed, Floats, Problem, Rule, Schema, Task
 from steelyard.errors import BundleRefused, nearest
 
@@ -80,7 +81,7 @@ def extractors(feeds: Sequence[Feed], files: Mapping[str, bytes], schema: Schema
 class GraphModel:
     """One graph with its front ends."""
 
-    __slots__ = ("_batch", "_extract", "_extractors", "_session", "_task", "columns")
+    __slots__ = ("_batch", "_extract", "_extractors", "_session", "_stakes", "_task", "columns")
 
     def __init__(self, artefact: Artefact, task: Task, schema: Schema, *, threads: int) -> None:
         self._task = task
@@ -88,7 +89,8 @@ class GraphModel:
         self._extract = self._extractors[0] if len(self._extractors) == 1 else None
         self._batch = min((extract.batch for extract in self._extractors), default=1)
         self._session = session_of(artefact.graph, threads=threads)
-        self.columns = frozenset(name for feed in artefact.feeds for name in feed.columns)
+        self._stakes = Stakes(task, schema)
+        self.columns = frozenset(name for feed in artefact.feeds for name in feed.columns) | self._stakes.columns
         _check_ends(self._session, artefact.feeds, task)
 
     def answer(self, columns: Columns) -> Answer:
@@ -102,7 +104,7 @@ class GraphModel:
                 scores[start:end] = self._scores(self._tensors(part), min(end, rows) - start)
             except RowRefused as problem:
                 raise problem.shifted(start) from None
-        return answer_of(self._task, scores)
+        return answer_of(self._task, scores, self._stakes(columns))
 
     def row(self, cells: Cells) -> Answer:
         """Answer one row."""
@@ -113,7 +115,7 @@ class GraphModel:
                 tensors.update(each.row(cells))
         else:
             tensors = extract.row(cells)
-        return answer_of(self._task, self._scores(tensors, 1))
+        return answer_of(self._task, self._scores(tensors, 1), self._stakes.row(cells))
 
     def _tensors(self, columns: Columns) -> Tensors:
         tensors: Tensors = {}

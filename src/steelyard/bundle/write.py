@@ -31,6 +31,7 @@ from steelyard.bundle.manifest import (
 from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.rules import check_rule
 from steelyard.bundle.running import extractors
+from steelyard.bundle.stakes import Stakes
 from steelyard.contracts import Artefact, Rule, Schema, Task
 from steelyard.errors import BundleRefused
 from steelyard.recipe import Recipe
@@ -97,6 +98,7 @@ def _single(model: Artefact, about: About) -> tuple[Single, set[str], dict[str, 
     extractors(model.feeds, model.files, about.schema)
     described = Single(graph=GRAPH, feeds=model.feeds, files=tuple(sorted(model.files)))
     reads = {name for feed in model.feeds for name in feed.columns}
+    reads |= Stakes(about.task, about.schema).columns if reads else set()
     return described, reads, {GRAPH: model.graph, **{FILES + name: content for name, content in model.files.items()}}
 
 

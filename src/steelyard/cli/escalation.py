@@ -26,7 +26,7 @@ def escalate(  # noqa: PLR0917 - options by name, all of them
     max_error: Annotated[float | None, typer.Option(help="Most errors among what no person sees; unset: 0.05.")] = None,
     confidence: Annotated[float, typer.Option(help="Chance that the promise holds.")] = 0.95,
     metric: Annotated[str, typer.Option(help="What the promise is about; unset: the aim of the bundle.")] = "",
-    measure: Annotated[str, typer.Option(help="Of sureness: margin, confidence or worth.")] = "margin",
+    measure: Annotated[str, typer.Option(help="Of sureness: margin, confidence, worth; regret: by money.")] = "margin",
     model: Annotated[str, typer.Option(help="The server's name of its model.")] = "model",
     version: Annotated[str, typer.Option(help="Its version; unset: the server's choice.")] = "",
     key_env: Annotated[str, typer.Option(help="Environment variable that holds the server's key.")] = "",

@@ -35,7 +35,7 @@ def fingerprint(schema: Schema, task: Task, rows: Split, hashes: Mapping[str, Ha
         digest.update(np.ascontiguousarray(hashes[name]).tobytes())
     arrays = [rows.target, rows.rows, partition.test, partition.validation, partition.calibration]
     arrays += [positions for part in partition.parts for positions in (part.fit, part.score)]
-    arrays += [] if rows.weights is None else [rows.weights]
+    arrays += [each for each in (rows.weights, rows.amounts) if each is not None]
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

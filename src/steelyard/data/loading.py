@@ -26,6 +26,7 @@ from steelyard.data.table import Table
 from steelyard.data.target import Target, code_target
 from steelyard.data.task import task_of
 from steelyard.data.units import group_codes, latest, units_of
+from steelyard.data.value import amounts_of, with_means
 from steelyard.errors import DataUnfit
 from steelyard.spec import Spec
 
@@ -159,11 +160,12 @@ class _Making:
         schema, rows, leaky = self._without_leaks(schema, rows, parts, ground.units)
         findings += empty + leaky
         findings += [f for f in checks.of_size(len(rows), schema, self.spec) if f.code == "no_features"]
+        task = with_means(self.task, rows.take(known), schema)
         made = Dataset(
             name=self.spec.name or self.table.name,
             source=self.table.source,
             schema=schema,
-            task=self.task,
+            task=task,
             rows=rows,
             partition=parts,
             findings=(),
@@ -179,7 +181,8 @@ class _Making:
     def _rows(self) -> Split:
         keep = self.target.keep
         columns = {t.column.name: t.values[keep] for t in self.typed if t.values is not None}
-        return Split(columns, self.target.values[keep], self.table.index[keep], self._weights())
+        amounts = amounts_of(self.task, self.table, keep)
+        return Split(columns, self.target.values[keep], self.table.index[keep], self._weights(), amounts)
 
     def _weights(self) -> Floats | None:
         name = self.spec.columns.weight

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.contracts import Kind
 from steelyard.errors import DataUnfit, nearest
-from steelyard.spec import Spec
+from steelyard.spec import Spec, where
 
 _KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE, Kind.TIME)
 
@@ -38,7 +38,8 @@ def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
     if problems:
         raise DataUnfit("\n".join(problems))
     kinds = {name: kind for kind in _KINDS for name in getattr(spec.columns, kind.value)}
-    aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore} - {None}
+    later = set() if spec.value is None else set(spec.value.columns()) - set(spec.value.known)
+    aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore, *later} - {None}
     return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time)
 
 
@@ -57,6 +58,8 @@ def _named(spec: Spec) -> Iterator[tuple[str, str]]:
     ):
         if given is not None:
             yield field, given
+    for name, place in () if spec.value is None else spec.value.columns().items():
+        yield where(place), name
 
 
 def _listed(names: tuple[str, ...]) -> str:

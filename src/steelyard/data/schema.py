@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.contracts import Column, Kind, Problem, Schema, Task
+from steelyard.contracts import Amount, Column, Kind, Matrix, Problem, Schema, Task
 from steelyard.units import Money
 
 
@@ -39,8 +39,8 @@ def _column_from_json(data: Mapping[str, Any]) -> Column:
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """Return a task as plain JSON."""
-    return {
+    """Return a task as plain JSON; amounts only where there are some."""
+    made = {
         "problem": task.problem.value,
         "target": task.target,
         "aim": task.aim,
@@ -49,6 +49,25 @@ def task_to_json(task: Task) -> dict[str, Any]:
         "value": None if task.value is None else [list(row) for row in task.value],
         "currency": task.currency,
     }
+    return made | ({"amounts": [_amount_to_json(amount) for amount in task.amounts]} if task.amounts else {})
+
+
+def _amount_to_json(amount: Amount) -> dict[str, Any]:
+    return {
+        "column": amount.column,
+        "times": [list(row) for row in amount.times],
+        "known": amount.known,
+        "means": list(amount.means),
+        "high": amount.high,
+    }
+
+
+def _amount_from_json(data: Mapping[str, Any]) -> Amount:
+    return Amount(**{**data, "times": _matrix(data["times"]), "means": tuple(map(float, data["means"]))})
+
+
+def _matrix(rows: list[list[float]]) -> Matrix:
+    return tuple(tuple(float(amount) for amount in row) for row in rows)
 
 
 def task_from_json(data: Mapping[str, Any]) -> Task:
@@ -67,6 +86,7 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         aim=data["aim"],
         classes=tuple(data["classes"]),
         positive=data["positive"],
-        value=None if value is None else tuple(tuple(float(amount) for amount in row) for row in value),
+        value=None if value is None else _matrix(value),
         currency=data["currency"],
+        amounts=tuple(_amount_from_json(amount) for amount in data.get("amounts", ())),
     )

@@ -81,6 +81,7 @@ def _pack(dataset: Dataset) -> bytes:
     rows, partition = dataset.rows, dataset.partition
     columns: dict[str, Any] = {"row": rows.rows, "target": rows.target}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
+    columns |= {} if rows.amounts is None else {f"amount:{i}": money for i, money in enumerate(rows.amounts.T)}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
     columns |= {} if dataset.times is None else {"time": dataset.times}
     for column in dataset.schema.features:
@@ -181,7 +182,9 @@ def _rows(frame: Any, schema: Schema) -> Split:
         numeric = column.kind in (Kind.NUMBER, Kind.TIME)
         columns[column.name] = np.array(series.to_numpy()) if numeric else objects(series.to_list())
     weights: Floats | None = _array(frame, "weight") if "weight" in frame.columns else None
-    return Split(columns, _array(frame, "target"), _array(frame, "row"), weights)
+    money = [_array(frame, name) for name in frame.columns if name.startswith("amount:")]
+    amounts = np.column_stack(money) if money else None
+    return Split(columns, _array(frame, "target"), _array(frame, "row"), weights, amounts)
 
 
 def _partition(frame: Any, about: Mapping[str, Any]) -> Partition:

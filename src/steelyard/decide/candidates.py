@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from steelyard.contracts import Schema, Task, Trial
 from steelyard.decide.serving import serving_cost
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
 from steelyard.recipe import Recipe
-from steelyard.spec import Spec
+from steelyard.spec import Spec, where
 from steelyard.tasks import Metric
-from steelyard.units import Estimate
+from steelyard.units import Estimate, Money
 
 NOISE = 1.25
 """Ratio of two latencies, or of costs made of them, that measuring again on a shared machine may well turn round."""
@@ -77,7 +78,7 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
         "serving.cost_per_million": spec.serving.cost_per_million,
         "budget.money": spec.budget.money,
         **{f"columns.price.{name}": price for name, price in spec.columns.price.items()},
-        **{f"value.{name}": getattr(spec.value, name) for name in _OUTCOMES if spec.value is not None},
+        **_values(spec),
     }
     wrong = [
         f"{name} is in {given.currency}, but the prices in force are in {prices.currency}; write it in "
@@ -89,7 +90,11 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
         raise SpecInvalid("\n".join(wrong))
 
 
-_OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative", "right", "wrong")
+def _values(spec: Spec) -> dict[str, Money]:
+    if spec.value is None:
+        return {}
+    columns = {} if spec.value.currency is None else {"value.currency": Money(Decimal(0), spec.value.currency)}
+    return columns | {where(place): money for place, money in spec.value.amounts()}
 
 
 def frontier(candidates: Sequence[Candidate], metric: Metric) -> tuple[Candidate, ...]:

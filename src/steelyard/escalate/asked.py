@@ -14,6 +14,8 @@ from steelyard.errors import RequestInvalid, nearest
 from steelyard.serve.escalation.plan import Budget
 
 PERSON = "person"
+REGRET = "regret"
+"""The measure that chooses by money what goes to persons."""
 TOLERANCE, MAX_ERROR = 0.01, 0.05
 _CONFIDENCES = (0.5, 0.99)
 
@@ -73,6 +75,8 @@ class Asked:
             problems.append("--tolerance and --metric are about another model; for persons give --max-error")
         if self.max_error is not None and not 0 < self.max_error < 1:
             problems.append(f"--max-error must lie between 0 and 1; got {self.max_error:g}")
+        if self.max_error is not None and self.measure == REGRET:
+            problems.append("--max-error is a promise, and --measure regret chooses by money; leave one out")
         if self.accuracy is not None and not 0 < self.accuracy <= 1:
             problems.append(f"--accuracy must be above 0 and at most 1; got {self.accuracy:g}")
         if not self.price:
@@ -85,6 +89,8 @@ class Asked:
         problems = []
         if self.max_error is not None or self.accuracy is not None or self.reviews:
             problems.append("--max-error, --accuracy and --reviews are about persons; for a server give --tolerance")
+        if self.measure == REGRET:
+            problems.append("--measure regret weighs the price of a person; for a server take margin or worth")
         if self.tolerance is not None and not (self.tolerance > 0 and math.isfinite(self.tolerance)):
             problems.append(f"--tolerance must be above 0; got {self.tolerance:g}")
         if not self.to.startswith(("http://", "https://")):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from steelyard.bundle.stakes import Stakes
 from steelyard.client import Client
 from steelyard.contracts import Answer, Columns, Kind
 from steelyard.errors import RowsRefused
@@ -46,6 +47,7 @@ def ask_all(remote: dict[str, Any], served: Served, table: Table, key: str) -> t
         If it does not answer, or answers what cannot be used.
     """
     parts, milliseconds = [], []
+    stakes = Stakes(served.task, served.bundle.schema)
     with Client(remote["url"], key=key, timeout=_PATIENCE) as line:
         metadata = line.metadata(remote["model"], version=remote.get("version", ""))
         found = Remote(**remote, wiring=wiring_of(metadata, served.layout, served.task))
@@ -54,7 +56,8 @@ def ask_all(remote: dict[str, Any], served: Served, table: Table, key: str) -> t
             inputs, began = encode(found.wiring, served.layout, some), time.perf_counter()
             said = line.infer(found.model, inputs, version=found.version)
             milliseconds.append(1000 * (time.perf_counter() - began))
-            parts.append(decode(found.wiring, served.task, said, len(some)))
+            amounts = stakes(served.layout.columns_of(some))
+            parts.append(decode(found.wiring, served.task, said, len(some), amounts))
     answer = Answer(np.concatenate([p.scores for p in parts]), np.concatenate([p.decided for p in parts]))
     return found, answer, milliseconds
 

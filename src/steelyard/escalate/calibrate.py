@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.bundle.scores import sureness
+from steelyard.bundle.scores import IN_MONEY, sureness
 from steelyard.contracts import Answer, Evidence, Problem, Task
 from steelyard.errors import DataUnfit, RequestInvalid
 from steelyard.promise import (
@@ -24,6 +24,7 @@ from steelyard.promise import (
     units_needed,
 )
 from steelyard.serve.escalation.plan import Cut, Escalated, Promise
+from steelyard.tasks.money import widest
 
 Mask = NDArray[np.bool_]
 
@@ -74,7 +75,7 @@ def against_another(task: Task, evidence: Evidence, *, measure: str, tolerance: 
             f"a loss of at most {tolerance:g} in {task.aim} needs {needed:,} labelled rows{of_each} to be promised "
             f"with {confidence:.0%} confidence, there are {stake.units:,}: give more rows, or raise --tolerance"
         )
-    sure = sureness(measure, evidence.answers[0].scores, task)
+    sure = sureness(measure, evidence.answers[0].scores, task, evidence.answers[0].amounts)
     at = boldest(sure, stake, limit, most=most)
     if at is None or not (sure >= at).any():
         raise DataUnfit(
@@ -103,7 +104,7 @@ def for_persons(
             f"at most {limit:.2%} of wrong decisions need {needed:,} labelled rows to be promised with "
             f"{confidence:.0%} confidence, and there are {rows:,}: give more rows, or raise --max-error"
         )
-    sure = sureness(measure, answer.scores, task)
+    sure = sureness(measure, answer.scores, task, answer.amounts)
     at = boldest_kept(sure, np.not_equal(answer.decided, target), limit, most=most)
     if at is None:
         raise DataUnfit(
@@ -133,5 +134,5 @@ def check_measure(measure: str, task: Task) -> None:
             f"{task.target!r} is a number, and a bundle that predicts numbers does not say how sure it is: only "
             "classes can be escalated"
         )
-    if measure == "worth" and task.value is None:
+    if measure in IN_MONEY and not widest(task):
         raise RequestInvalid("the bundle does not know what decisions are worth; use --measure margin or confidence")

@@ -15,14 +15,15 @@ from pydantic import ValidationError
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Answer, Evidence, Task
 from steelyard.data.coerce import to_columns
-from steelyard.errors import RequestInvalid
+from steelyard.errors import DataUnfit, RequestInvalid
 from steelyard.escalate import costs
-from steelyard.escalate.asked import MAX_ERROR, TOLERANCE, Asked
+from steelyard.escalate.asked import MAX_ERROR, REGRET, TOLERANCE, Asked
 from steelyard.escalate.asking import ask_all, table_of
 from steelyard.escalate.calibrate import Calibrated, against_another, check_measure, for_persons
+from steelyard.escalate.value import Persons, for_value
 from steelyard.measure import weigh
 from steelyard.money import Prices, cost_per_million
-from steelyard.rows import count, read_rows, sample, targets
+from steelyard.rows import count, read_rows, sample, stakes, targets
 from steelyard.serve.escalation.plan import Person, Plan, written
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
@@ -95,7 +96,7 @@ def _measured(bundle: Path, rows: Any, asked: Asked) -> _Measured:
     target = targets(frame, task)
     table = table_of(served, to_columns(frame, opened.reads), count(frame))
     some = sample(frame, list(served.layout.columns), _WEIGHED)
-    answer = opened.answer(served.layout.columns_of(table))
+    answer = replace(opened.answer(served.layout.columns_of(table)), amounts=stakes(frame, opened.task))
     return _Measured(served, task, table, answer, target, some)
 
 
@@ -127,12 +128,31 @@ _Found = tuple[Calibrated, dict[str, Any], dict[str, Any]]
 def _with_persons(seen: _Measured, asked: Asked, price: Money) -> _Found:
     accuracy = 1.0 if asked.accuracy is None else asked.accuracy
     limit = MAX_ERROR if asked.max_error is None else asked.max_error
-    found = for_persons(
-        seen.task, seen.answer, seen.target, measure=asked.measure, limit=limit, confidence=asked.confidence
-    )
+    value: dict[str, Any] = {}
+    if asked.measure == REGRET:
+        found, value = _by_value(seen, asked, price, accuracy)
+    else:
+        found = for_persons(
+            seen.task, seen.answer, seen.target, measure=asked.measure, limit=limit, confidence=asked.confidence
+        )
     database = {"database": asked.reviews} if asked.reviews else {}
     person = Person.model_validate({"price": written(price), "accuracy": accuracy, **database})
-    return found, {"person": person}, {"error": costs.with_persons(seen.target, seen.answer, found, accuracy)}
+    figures = {**value, "error": costs.with_persons(seen.target, seen.answer, found, accuracy)}
+    return found, {"person": person}, figures
+
+
+def _by_value(
+    seen: _Measured, asked: Asked, price: Money, accuracy: float
+) -> tuple[Calibrated, dict[str, dict[str, Any]]]:
+    """Choose by money which rows a person decides."""
+    if price.currency != seen.task.currency:
+        raise RequestInvalid(
+            f"--price is in {price.currency} and the bundle's decisions are worth {seen.task.currency}; give both in "
+            "one currency"
+        )
+    persons = Persons(float(price.amount), accuracy)
+    found, told = for_value(seen.task, seen.answer, seen.target, persons, confidence=asked.confidence)
+    return found, {"value": told}
 
 
 def _with_server(seen: _Measured, asked: Asked, price: Money) -> _Found:
@@ -146,7 +166,8 @@ def _with_server(seen: _Measured, asked: Asked, price: Money) -> _Found:
     }
     asked_for, dear, milliseconds = ask_all(remote, seen.served, seen.table, asked.key)
     tolerance = TOLERANCE if asked.tolerance is None else asked.tolerance
-    evidence = Evidence((seen.answer, dear), seen.target)
+    _within(seen.task, seen.answer)
+    evidence = Evidence((seen.answer, replace(dear, amounts=seen.answer.amounts)), seen.target)
     found = against_another(
         seen.task, evidence, measure=asked.measure, tolerance=tolerance, confidence=asked.confidence
     )
@@ -155,3 +176,16 @@ def _with_server(seen: _Measured, asked: Asked, price: Money) -> _Found:
         "call_ms": {"mean": sum(milliseconds) / len(milliseconds), "longest": max(milliseconds)},
     }
     return found, {"remote": asked_for}, figures
+
+
+def _within(task: Task, answer: Answer) -> None:
+    """Refuse rows that stake more than any that the bundle was made with: what may be lost would have no bound."""
+    if task.aim != "value" or answer.amounts is None:
+        return
+    for amount, most in zip(task.amounts, answer.amounts.max(axis=0).tolist(), strict=True):
+        if most > amount.high:
+            raise DataUnfit(
+                f"{amount.column!r} goes up to {most:g} in these rows, and to {amount.high:g} in those that the bundle "
+                "was made with, so nothing can be promised about money: leave larger ones out, or choose with --metric "
+                "accuracy"
+            )

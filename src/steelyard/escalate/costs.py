@@ -58,7 +58,7 @@ def against_another(
     """Return the aim of the bundle, of the other model, and of the rule, with intervals."""
     on = calibrated.passed_on
     scores = np.where(on[:, None], dear.scores, cheap.scores)
-    joined = Answer(scores, np.where(on, dear.decided, cheap.decided))
+    joined = Answer(scores, np.where(on, dear.decided, cheap.decided), amounts=cheap.amounts)
     return {
         name: quality(task, target, answer, names=[task.aim])[task.aim].to_json()
         for name, answer in (("never", cheap), ("always", dear), ("rule", joined))

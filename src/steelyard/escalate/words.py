@@ -33,6 +33,8 @@ def describe(plan: Plan) -> str:
 
 def _promised(plan: Plan) -> str:
     promise = plan.promise
+    if promise.error_at_most is None and promise.lost_at_most is None:
+        return "promises nothing: a row is passed on where a person's decision returns more than its price"
     if promise.error_at_most is not None:
         what = f"at most {promise.error_at_most:.2%} of the decisions that no person sees are wrong"
     else:

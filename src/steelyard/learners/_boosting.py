@@ -81,7 +81,7 @@ class Watch:
 
     def _report(self, step: int, scores: Floats) -> bool:
         aim = metric(self.task.aim)
-        answer = answer_of(self.task, scores)
+        answer = answer_of(self.task, scores, self.valid.amounts)
         value = aim.higher_is_better(aim.measure(self.task, self.valid.target, answer, self.valid.weights))
         return math.isnan(value) or self.meter.report(step, value)
 

@@ -185,7 +185,8 @@ class _Judge:
 
         if self._valid is None or self._pixels is None:
             return None
-        answer = answer_of(self._task, self._scale.scores(outputs(self._net, self._pixels), self._task))
+        scores = self._scale.scores(outputs(self._net, self._pixels), self._task)
+        answer = answer_of(self._task, scores, self._valid.amounts)
         aim = metric(self._task.aim)
         return aim.higher_is_better(aim.measure(self._task, self._valid.target, answer, self._valid.weights))
 

@@ -26,10 +26,11 @@ from steelyard.learners._graph import Graph
 from steelyard.learners._settings import settings_of
 from steelyard.learners._table import guess
 from steelyard.recipe import Plan
+from steelyard.tasks.money import cheapest, per_unit
 
 
 class Constant:
-    """Answers every row with the shares of the classes, or the mean."""
+    """Answers every row with the shares of the classes or the mean; where errors cost money, with what costs least."""
 
     name = "constant"
     honours = frozenset({"settings"})
@@ -55,9 +56,18 @@ class Constant:
         del valid, meter
         settings_of(self.name, self.space(work.task, work.schema), plan)
         if work.task.problem is Problem.REGRESSION:
-            return FittedConstant(np.array([[np.average(train.target, weights=train.weights)]]))
+            return FittedConstant(np.array([[_number(train, work.task)]]))
         counts = np.bincount(train.target, weights=train.weights, minlength=work.task.width)
         return FittedConstant(counts.reshape(1, -1) / counts.sum())
+
+
+def _number(train: Split, task: Task) -> float:
+    """Return the mean, or what costs least: without a look at the rows nothing does better."""
+    weights = np.ones(len(train)) if train.weights is None else train.weights
+    if task.value is None:
+        return float(np.average(train.target, weights=weights))
+    over, under = per_unit(task, len(train), train.amounts)
+    return cheapest(train.target, -over * weights, -under * weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from onnx import TensorProto
 
 from steelyard.bundle.rules import answer_of
 from steelyard.contracts import (
+    Answer,
     Artefact,
     Columns,
     Fitted,
@@ -224,8 +225,11 @@ class _Judge:
 
         scores = _scores(net, self.rows, self.scale, self.task)
         aim = metric(self.task.aim)
-        value = aim.measure(self.task, self.valid.target, answer_of(self.task, scores), self.valid.weights)
+        value = aim.measure(self.task, self.valid.target, self._answer(scores), self.valid.weights)
         return Verdict(self._loss(scores), aim.higher_is_better(value))
+
+    def _answer(self, scores: Floats) -> Answer:
+        return answer_of(self.task, scores, self.valid.amounts)
 
     def _loss(self, scores: Floats) -> float:
         target = self.valid.target

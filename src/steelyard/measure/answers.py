@@ -31,7 +31,7 @@ def check_answer(
         If there are no rows; a shape differs; the answer is not finite or, for classes, no probabilities; a decided
         class does not exist; or a weight is not positive.
     """
-    if why := _shapes(task, target, answer, weights, groups) or _numbers(task, answer, weights):
+    if why := _shapes(task, target, answer, weights, groups) or _numbers(task, answer, weights) or _money(task, answer):
         raise AnswerUnfit(f"cannot measure {task.target!r}: {why}")
 
 
@@ -46,6 +46,21 @@ def _shapes(
     for name, each in (("decisions", answer.decided), ("weights", weights), ("groups", groups)):
         if each is not None and each.shape != (n,):
             return f"{name} must have shape {(n,)}, one a row; got {each.shape}"
+    return None
+
+
+def _money(task: Task, answer: Answer) -> str | None:
+    """Complain of money at stake that is not there, where decisions are worth shares of it."""
+    if not task.amounts or answer.amounts is None:
+        return (
+            f"the money at stake in {task.amounts[0].column!r} is not given; add the column" if task.amounts else None
+        )
+    if answer.amounts.shape != (len(answer.decided), len(task.amounts)):
+        shape = (len(answer.decided), len(task.amounts))
+        return f"amounts must have shape {shape}, a row each and a column an amount; got {answer.amounts.shape}"
+    lost = np.logical_not(np.all(answer.amounts >= 0, axis=1, keepdims=True))
+    if lost.any():
+        return f"the money at stake is no number of 0 or more in {np.count_nonzero(lost):,} of {len(lost):,} rows"
     return None
 
 

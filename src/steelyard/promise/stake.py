@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Answer, Evidence, Floats, Ints, Problem, Task
 from steelyard.promise.pvalues import DOUBT, Paired, units_needed
-from steelyard.tasks.money import DECISIONS
+from steelyard.tasks.money import DECISIONS, brought, widest
 
 NATS = -math.log(1e-3)
 """Most that one row counts in a promise about log loss, which has no upper end: that of a probability of 0.001."""
@@ -56,7 +56,7 @@ class Stake:
 
 def can_promise(task: Task) -> bool:
     """Tell whether the aim of a task is a mean over independent units."""
-    if task.problem is Problem.REGRESSION or (task.aim == "value" and not _widest(task)):
+    if task.problem is Problem.REGRESSION or (task.aim == "value" and not widest(task)):
         return False
     return task.aim in {*_PER_ROW, "balanced_accuracy", "recall"} or _by_pairs(task)
 
@@ -105,14 +105,8 @@ def _nats(task: Task, truth: NDArray[np.int64], answer: Answer) -> Floats:
     return np.asarray(-np.log(np.maximum(told, math.exp(-NATS))) / NATS, dtype=np.float64)
 
 
-def _widest(task: Task) -> float:
-    """Return the widest distance in money between two decisions on one class."""
-    return 0.0 if task.value is None else float(np.ptp(np.asarray(task.value, np.float64), axis=1).max())
-
-
 def _money(task: Task, truth: NDArray[np.int64], answer: Answer) -> Floats:
-    brought = np.asarray(task.value, np.float64)[truth, answer.decided]
-    return np.asarray(-brought / _widest(task), dtype=np.float64)
+    return np.asarray(-brought(task, truth, answer) / widest(task), dtype=np.float64)
 
 
 _PER_ROW: dict[str, Losses] = {
@@ -130,7 +124,7 @@ def _span(task: Task) -> float:
     """Return the largest difference between the losses of two rows, in units of the aim."""
     if task.aim == "brier":
         return 1.0 if task.problem is Problem.BINARY else 2.0
-    return {"log_loss": NATS, "value": DECISIONS * _widest(task)}.get(task.aim, 1.0)
+    return {"log_loss": NATS, "value": DECISIONS * widest(task)}.get(task.aim, 1.0)
 
 
 def _of_rows(task: Task, evidence: Evidence) -> Stake:

@@ -10,6 +10,7 @@ from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
+from steelyard.report.value import value
 from steelyard.search.record import RunRecord
 from steelyard.tasks import metric
 
@@ -48,6 +49,7 @@ def build(record: RunRecord) -> Json:
         "checks": [dict(finding) for finding in record.findings],
         "ledger": _ledger(ledger),
         "prices": {"core_hour": _price(record.prices.core_hour), "label": _price(record.prices.label)},
+        "value": value(record),
         "protocol": record.protocol,
         "row_counts": dict(record.row_counts),
         "columns": [{"name": c.name, "kind": c.kind.value, "missing": c.missing} for c in record.schema.columns],

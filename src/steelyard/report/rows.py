@@ -72,6 +72,7 @@ def trial_row(trial: Trial, title: str, record: RunRecord, ledger: Ledger) -> Js
         "chosen": decision is not None and decision.number == number,
         "rejected": None if decision is None else decision.rejected.get(number),
         "passed_over": None if decision is None else decision.passed_over.get(number),
+        "outcomes": dict(trial.outcomes) or None,
     }
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.decide.words import money
+from steelyard.report.value import sentences
 from steelyard.report.words import (
     Json,
     aim_of,
@@ -43,6 +44,7 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     if report["frontier"]:
         yield _frontier(report)
     yield _decision(report)
+    yield from _bullets("What decisions bring", sentences(report))
     yield from _others(report)
     yield _ledger(report)
     yield from _findings(report)

@@ -17,6 +17,7 @@ from steelyard.report.sections import (
     targets_table,
     trials_table,
 )
+from steelyard.report.value import sentences
 from steelyard.report.words import Json, data_words, headline
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -63,6 +64,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         why = _section("Why", reasons, targets_table(report))
     parts = (
         why,
+        _worth(report),
         _picture(report),
         _section("Frontier", frontier_table(report)) if report["frontier"] else None,
         _section("Everything that was tried", trials_table(report)),
@@ -75,6 +77,11 @@ def _sections(report: Json) -> tuple[Markup, ...]:
 
 def _section(title: str, *content: str | None) -> Markup:
     return tag("section", tag("h2", title), *content)
+
+
+def _worth(report: Json) -> Markup | None:
+    said = sentences(report)
+    return _section("What decisions bring", tag("ul", *(tag("li", line) for line in said))) if said else None
 
 
 def _picture(report: Json) -> Markup | None:

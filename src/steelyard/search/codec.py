@@ -55,6 +55,7 @@ def trial_to_json(trial: Trial) -> dict[str, Any]:
         "foreseen": float(trial.foreseen),
         "weight": None if trial.weight is None else weight_to_json(trial.weight),
         "importance": dict(trial.importance),
+        **({"outcomes": dict(trial.outcomes)} if trial.outcomes else {}),
     }
 
 
@@ -76,6 +77,7 @@ def trial_from_json(data: Mapping[str, Any]) -> Trial:
         foreseen=Seconds(data["foreseen"]),
         weight=None if data["weight"] is None else weight_from_json(data["weight"]),
         importance=data.get("importance", {}),
+        outcomes=data.get("outcomes", {}),
     )
 
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.contracts import Ending, Errand, Job
+from steelyard.contracts import Ending, Errand, Job, Rule
 from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
-from steelyard.measure import peak_rss_bytes, quality
+from steelyard.measure import outcomes, peak_rss_bytes, quality
 from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
 from steelyard.search.codec import figures_to_json, weight_to_json
 from steelyard.search.distilling import distil_parts, distils
@@ -82,9 +82,8 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
         where, held = validation_of(bench.dataset)
         clusters = bench.dataset.clusters
         groups = None if clusters is None else clusters[bench.dataset.partition.validation]
-        validation = quality(
-            bench.dataset.task, held.target, part_answer(made.answer, where), weights=held.weights, groups=groups
-        )
+        task, judged = bench.dataset.task, part_answer(made.answer, where)
+        validation = quality(task, held.target, judged, weights=held.weights, groups=groups)
         outcome = replace(
             _ended(bench, Ending.MEASURED, "", start, cpu),
             recipe=made.recipe,
@@ -92,11 +91,17 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
             rounds=made.rounds,
             rule=made.rule,
             importance=made.importance,
+            outcomes=outcomes(task, held.target, judged, held.weights) | _decision(made.rule),
         )
         for name, content in bench.meter.kept.items():
             (folder / name).write_bytes(content)
         bench.store.keep(folder, outcome, made.answer)
     return outcome
+
+
+def _decision(rule: Rule | None) -> dict[str, Any]:
+    """Return the rule by which a decision was chosen, where there is one: its place, and within which ends it lies."""
+    return {"rule": dict(rule)} if rule is not None and "chosen" in rule else {}
 
 
 def _make(recipe: Recipe, bench: Bench, folder: Path) -> Made:

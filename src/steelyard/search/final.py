@@ -20,7 +20,7 @@ from steelyard.search.codec import weight_from_json, weight_to_json
 from steelyard.search.distilling import distil_all, distils
 from steelyard.search.fitting import cut_short, trainer_of
 from steelyard.search.joining import in_use, shrink_once
-from steelyard.search.making import Bench, OutOfTime, ship
+from steelyard.search.making import Bench, OutOfTime, ship, staked
 from steelyard.search.training import train_once
 from steelyard.units import Estimate, Seconds
 
@@ -133,7 +133,8 @@ def read_test(bench: Bench) -> dict[str, Estimate]:
     """Score the test rows with the bundle that the job names, in every metric, with intervals."""
     rows = bench.dataset.partition.test
     held: Split = bench.dataset.rows.take(rows)
-    answer: Answer = load(bench.store.bundles / bench.job.bundle, threads=bench.job.threads).answer(held.columns)
+    shipped = load(bench.store.bundles / bench.job.bundle, threads=bench.job.threads)
+    answer: Answer = staked(shipped.answer(held.columns), held)
     groups = None if bench.dataset.groups is None else bench.dataset.groups[rows]
     return quality(bench.dataset.task, held.target, answer, weights=held.weights, groups=groups, seed=1)
 

@@ -133,7 +133,7 @@ def _check_members(recipe: Combine, rule: Rule) -> None:
 def _cross_fitted(recipe: Combine, bench: Bench, given: Answer) -> Answer:
     """Return answers in which judged rows are answered by rules fitted without them, this one's and those below."""
     partition, source = bench.dataset.partition, bench.dataset.rows.rows
-    whole = Answer(given.scores.copy(), given.decided.copy())
+    whole = Answer(given.scores.copy(), given.decided.copy(), amounts=given.amounts)
     used = np.concatenate([_rows_for(x, bench) for x in _levers(recipe)])
     judged = partition.validation[np.isin(source[partition.validation], source[used])]
     where, group = np.searchsorted(partition.scored, judged), _groups(bench, judged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ class Answers:
 
     def whole(self) -> Answer:
         """Return all answers."""
-        return Answer(self._scores, self._decided)
+        amounts = self._dataset.rows.amounts
+        return Answer(self._scores, self._decided, amounts=None if amounts is None else amounts[self._scored])
 
 
 def shipped(folder: Path, model: Artefact | Joined, about: About) -> Bundle:
@@ -132,6 +133,11 @@ def validation_of(dataset: Dataset) -> tuple[Ints, Split]:
     return np.searchsorted(dataset.partition.scored, rows), dataset.rows.take(rows)
 
 
+def staked(answer: Answer, held: Split) -> Answer:
+    """Return an answer with the money at stake in its rows, that which a bundle does not read included."""
+    return replace(answer, amounts=held.amounts)
+
+
 def part_answer(answer: Answer, index: Ints) -> Answer:
     """Return the answers of some rows."""
-    return Answer(answer.scores[index], answer.decided[index])
+    return answer.take(index)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from steelyard.contracts import Context, Trial, known
 from steelyard.recipe import Train
 from steelyard.tasks import metric
+from steelyard.tasks.money import DECISIONS
 from steelyard.units import Estimate
 
 LEAST_ERROR = 1e-6
@@ -38,7 +39,8 @@ class Scale:
         zero = next((v for v in constants if math.isfinite(v)), min(finite))
         top = aim.higher_is_better(aim.high if aim.better == "higher" else aim.low)
         if not math.isfinite(top):
-            top = zero + max(abs(zero), max(finite) - zero, 1e-9)
+            top = _perfect(trials) if aim.priced else math.nan
+            top = top if top > max(finite) else zero + max(abs(zero), max(finite) - zero, 1e-9)
         return cls(aim.name, zero, max(top, zero + 1e-9), max(finite))
 
     def skill(self, value: float) -> float:
@@ -61,6 +63,11 @@ class Scale:
     def seen(self, trial: Trial) -> float:
         """Return the log error of a measured trial."""
         return self.error(metric(self.aim).higher_is_better(trial.validation[self.aim].value))
+
+
+def _perfect(trials: Sequence[Trial]) -> float:
+    """Return the money that a thousand right decisions bring, NaN where it is not known."""
+    return next((DECISIONS * float(t.outcomes["perfect"]) for t in trials if "perfect" in t.outcomes), math.nan)
 
 
 def is_constant(trial: Trial) -> bool:

@@ -37,6 +37,7 @@ class Outcome:
     curve: tuple[tuple[int, float], ...] = ()
     rule: Rule | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
@@ -110,7 +111,7 @@ class Store:
         file = self.place(recipe) / "answers.npz"
         try:
             with np.load(file, allow_pickle=False) as kept:
-                return Answer(kept["scores"], kept["decided"])
+                return Answer(kept["scores"], kept["decided"], amounts=kept.get("amounts"))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
             raise _damaged(file) from problem
 
@@ -134,7 +135,8 @@ class Store:
     def keep(self, folder: Path, outcome: Outcome, answer: Answer) -> None:
         """Complete a folder made by :meth:`aside` and give it its final name."""
         with (folder / "answers.npz").open("wb") as out:
-            np.savez(out, scores=answer.scores, decided=answer.decided)
+            arrays: dict[str, Any] = {"scores": answer.scores, "decided": answer.decided}
+            np.savez(out, **arrays if answer.amounts is None else arrays | {"amounts": answer.amounts})
             _flush(out.fileno())
         with (folder / "outcome.json").open("w", encoding="utf-8") as text:
             json.dump(outcome_to_json(replace(outcome, kept=True)), text)

@@ -17,7 +17,7 @@ from steelyard.search.bagging import bag
 from steelyard.search.cutting import cut_early
 from steelyard.search.fitting import Refused, Trainer, cut_short, trainer_of
 from steelyard.search.importance import Importance
-from steelyard.search.making import Answers, Bench, Made, OutOfTime, Pruned, check_parity, shipped
+from steelyard.search.making import Answers, Bench, Made, OutOfTime, Pruned, check_parity, shipped, staked
 from steelyard.tasks import metric
 
 PARITY_ROWS = 2_000
@@ -68,7 +68,7 @@ def train_once(trainer: Trainer, folder: Path, *, fit: Ints, score: Ints) -> Tra
     fitted = bag(trainer, fit, folds) if folds > 1 else fit_once(trainer, fit)
     bundle = shipped(folder, fitted.export(), bench.about(trainer.ships_as, training_rows=len(fit)))
     held = bench.dataset.rows.take(score)
-    answer, few = bundle.answer(held.columns), _first(held, PARITY_ROWS)
+    answer, few = staked(bundle.answer(held.columns), held), _first(held, PARITY_ROWS)
     check_parity(bench.dataset.task, fitted.scores(few.columns), answer.scores[: len(few)], bench.dataset.rows.target)
     return Trained(fitted, bundle, answer)
 

@@ -316,7 +316,6 @@ def _parted(answer: Answer, tables: Sequence[Table]) -> list[Outcome]:
     start = 0
     for table in tables:
         end = start + len(table)
-        members = None if answer.members is None else answer.members[start:end]
-        parts.append(Answer(answer.scores[start:end], answer.decided[start:end], members))
+        parts.append(answer.take(slice(start, end)))
         start = end
     return parts

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from steelyard.bundle import Bundle
@@ -158,7 +157,7 @@ def example(layout: Layout) -> Cells:
 def _example_cell(column: Column) -> Any:
     match column.kind:
         case Kind.NUMBER | Kind.TIME:
-            return np.nan if column.low is None or column.high is None else (column.low + column.high) / 2
+            return 0.0 if column.low is None or column.high is None else (column.low + column.high) / 2
         case Kind.IMAGE:
             return _example_image()
         case Kind.TEXT:

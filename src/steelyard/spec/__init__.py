@@ -21,16 +21,19 @@ from steelyard.spec._parts import (
     Serving,
     SplitPart,
     Traffic,
-    Value,
     Word,
 )
 from steelyard.spec._reference import json_schema, reference
 from steelyard.spec._rules import check_task
 from steelyard.spec._spec import Spec
 from steelyard.spec._unused import unused
+from steelyard.spec._value import OUTCOMES, PLAIN, UNITS, Share, Value, Worth, where
 from steelyard.spec._yaml import compact
 
 __all__ = [
+    "OUTCOMES",
+    "PLAIN",
+    "UNITS",
     "AtLeast",
     "AtMost",
     "Budget",
@@ -44,11 +47,13 @@ __all__ = [
     "Part",
     "Quality",
     "Serving",
+    "Share",
     "Spec",
     "SplitPart",
     "Traffic",
     "Value",
     "Word",
+    "Worth",
     "check_task",
     "compact",
     "json_schema",
@@ -56,4 +61,5 @@ __all__ = [
     "parse",
     "reference",
     "unused",
+    "where",
 ]

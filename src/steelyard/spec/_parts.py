@@ -195,18 +195,6 @@ class Compute(Part):
     )
 
 
-class Value(Part):
-    """Money that outcomes are worth. Outcomes that are not named are worth nothing."""
-
-    true_positive: Cash | None = Field(None, description="Positive, and called so.")
-    false_positive: Cash | None = Field(None, description="Negative, but called positive.")
-    true_negative: Cash | None = Field(None, description="Negative, and called so.")
-    false_negative: Cash | None = Field(None, description="Positive, but called negative.")
-    right: Cash | None = Field(None, description="A right decision, whatever the class.")
-    wrong: Cash | None = Field(None, description="A wrong decision, whatever the class.")
-    per: Literal["decision"] = Field("decision", description="What the amounts are per.")
-
-
 class LeversPart(Part):
     """Which levers may be pulled; all by default."""
 

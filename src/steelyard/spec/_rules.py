@@ -10,6 +10,7 @@ from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
 from steelyard.spec._parts import LearnersPart, LeversPart
+from steelyard.spec._value import OUTCOMES, PLAIN, TABLES, UNITS, Value, broken
 from steelyard.spec._words import Place, Problem, dotted
 from steelyard.tasks import Metric, default_aim, metric
 from steelyard.units import Money
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from steelyard.spec._spec import Spec
 
 KINDS = ("number", "category", "text", "image", "time")
-OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative")
-PLAIN = ("right", "wrong")
 
 _OF_TASK = {"regression": {Kind.REGRESSION}, "classification": {Kind.BINARY, Kind.MULTICLASS}}
 
@@ -109,6 +108,8 @@ def _roles(spec: Spec) -> Iterator[tuple[Place, str]]:
     for name in ("group", "time", "column"):
         if (column := getattr(spec.split, name)) is not None:
             yield ("split", name), column
+    for column, place in () if spec.value is None else spec.value.columns().items():
+        yield ("value", *place), column
 
 
 def _columns(spec: Spec) -> Iterator[Problem]:
@@ -143,25 +144,38 @@ def _split(spec: Spec) -> Iterator[Problem]:
 def _value(spec: Spec) -> Iterator[Problem]:
     if spec.value is None:
         return
-    given = {name for name in (*OUTCOMES, *PLAIN) if getattr(spec.value, name) is not None}
-    if not given:
-        yield Problem(("value",), f"names no outcome; give one or more of {', '.join((*OUTCOMES, *PLAIN))}")
-    if given & set(OUTCOMES) and given & set(PLAIN):
-        mixed = ", ".join(n for n in PLAIN if n in given)
-        yield Problem(("value",), f"mixes {mixed} with outcomes of a positive class; use one way of speaking")
-    if spec.task == "regression":
-        yield Problem(("value",), "values right and wrong decisions, and a regression makes none; take it out")
+    yield from broken(spec.value, spec.columns.ignore)
+    if spec.task is not None:
+        yield from _fits(spec.value, {spec.task})
 
 
 def _values_of(task: Task, spec: Spec) -> Iterator[Problem]:
     if spec.value is None:
         return
-    if task.problem is Kind.REGRESSION and spec.task is None:
-        yield Problem(("value",), f"values right and wrong decisions, and {task.target!r} is a number; take it out")
+    if spec.task is None:
+        yield from _fits(spec.value, {"regression" if task.problem is Kind.REGRESSION else "classification"})
     if task.problem is Kind.MULTICLASS:
         for name in OUTCOMES:
             if getattr(spec.value, name) is not None:
-                yield Problem(("value", name), f"speaks of two classes, and there are {len(task.classes)}; use right")
+                yield Problem(
+                    ("value", name),
+                    f"speaks of two classes, and there are {len(task.classes)}; use right and wrong, or a matrix",
+                )
+
+
+def _fits(value: Value, task: set[str]) -> Iterator[Problem]:
+    """Check that a value speaks of what the task decides: classes, or numbers."""
+    names: tuple[str, ...] = UNITS
+    why = (
+        "speaks of units of error, and this is classification; give right and wrong, outcomes of a positive class, or "
+        "a matrix"
+    )
+    if task == {"regression"}:
+        names = (*OUTCOMES, *PLAIN, *TABLES, "review")
+        why = "speaks of classes, and this is regression; give over and under: what a unit too much, too little costs"
+    for name in names:
+        if getattr(value, name) is not None:
+            yield Problem(("value", name), why)
 
 
 def _currency(spec: Spec) -> Iterator[Problem]:
@@ -174,10 +188,12 @@ def _currency(spec: Spec) -> Iterator[Problem]:
 
 
 def _amounts(spec: Spec) -> Iterator[tuple[Place, Money]]:
-    for name, owner in (("budget", spec.budget), ("serving", spec.serving), ("value", spec.value)):
-        for inner, amount in owner or ():
+    for name, owner in (("budget", spec.budget), ("serving", spec.serving)):
+        for inner, amount in owner:
             if isinstance(amount, Money):
                 yield (name, inner), amount
+    for inside, amount in () if spec.value is None else spec.value.amounts():
+        yield ("value", *inside), amount
     for column, amount in spec.columns.price.items():
         yield ("columns", "price", column), amount
 

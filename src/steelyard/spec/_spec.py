@@ -23,10 +23,10 @@ from steelyard.spec._parts import (
     Quality,
     Serving,
     SplitPart,
-    Value,
     Word,
 )
 from steelyard.spec._rules import broken_rules
+from steelyard.spec._value import Value
 from steelyard.spec._words import Words
 from steelyard.spec._yaml import compact, dump
 

@@ -333,7 +333,7 @@ def _numbers(rule: Any) -> list[float]:
 
 
 def _taken(evidence: Evidence, index: np.ndarray[Any, Any]) -> Evidence:
-    answers = tuple(replace(a, scores=a.scores[index], decided=a.decided[index]) for a in evidence.answers)
+    answers = tuple(a.take(index) for a in evidence.answers)
     weights = None if evidence.weights is None else evidence.weights[index]
     return Evidence(answers, evidence.target[index], weights)
 

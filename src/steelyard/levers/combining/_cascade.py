@@ -112,7 +112,7 @@ class Cascade:
         stake = at_stake(task, evidence)
         limit = tolerance / stake.span
         self._enough(evidence, stake, limit, task)
-        sure = sureness(measure, evidence.answers[0].scores, task)
+        sure = sureness(measure, evidence.answers[0].scores, task, evidence.answers[0].amounts)
         at = boldest(sure, stake, limit)
         if at is None or not (sure >= at).any():
             raise LeverRefused(

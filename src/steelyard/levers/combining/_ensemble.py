@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from steelyard.contracts import Answer, Context, Evidence, Move, Prior, Rule, Setting, Space, Stage, Trial, Work
+from steelyard.contracts import Context, Evidence, Move, Prior, Rule, Setting, Space, Stage, Trial, Work
 from steelyard.learners._settings import settings_of
 from steelyard.levers.combining._greedy import greedy
 from steelyard.levers.combining._shared import ends_with, is_constant, tolerance_of
@@ -127,7 +127,7 @@ def _ordered(evidence: Evidence) -> Evidence:
     columns = [column for answer in evidence.answers for column in answer.scores.T]
     more = [] if evidence.weights is None else [evidence.weights]
     order = np.lexsort([*columns, *more, evidence.target])
-    answers = tuple(Answer(a.scores[order], a.decided[order]) for a in evidence.answers)
+    answers = tuple(a.take(order) for a in evidence.answers)
     return Evidence(answers, evidence.target[order], None if evidence.weights is None else evidence.weights[order])
 
 

@@ -66,9 +66,12 @@ class _Jury:
         Resampling once is the same figure as :meth:`steelyard.tasks.Metric.measure`, without its checks.
         """
         aim = metric(self.task.aim)
-        figure = aim.resample(self.task, self.evidence.target, answer_of(self.task, scores), self.weights[None, :])
+        figure = aim.resample(self.task, self.evidence.target, self._decided(scores), self.weights[None, :])
         value = aim.higher_is_better(float(figure[0])) - sum(dues[member] for member in members)
         return (value if math.isfinite(value) else -math.inf), self._proper(scores)
+
+    def _decided(self, scores: Floats) -> Answer:
+        return answer_of(self.task, scores, self.evidence.answers[0].amounts)
 
     def _proper(self, scores: Floats) -> float:
         target = self.evidence.target
@@ -85,5 +88,5 @@ def thinned(evidence: Evidence) -> Evidence:
         return evidence
     keys = [*(answer.scores[:, -1] for answer in reversed(evidence.answers)), evidence.target]
     kept = np.lexsort(keys)[np.linspace(0, rows - 1, ROWS).round().astype(np.int64)]
-    answers = tuple(Answer(answer.scores[kept], answer.decided[kept]) for answer in evidence.answers)
+    answers = tuple(answer.take(kept) for answer in evidence.answers)
     return Evidence(answers, evidence.target[kept], None if evidence.weights is None else evidence.weights[kept])

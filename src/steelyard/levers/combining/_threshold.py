@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
-from steelyard.contracts import Context, Evidence, Floats, Move, Prior, Problem, Rule, Space, Stage, Task, Trial, Work
+from steelyard.contracts import Context, Evidence, Move, Prior, Problem, Rule, Space, Stage, Task, Trial, Work
 from steelyard.learners._settings import settings_of
 from steelyard.levers.combining._shared import ends_with, is_constant
+from steelyard.levers.combining.cuts import AIMS, chosen, odds_cut, score_cut
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.ranking import ranked
 from steelyard.levers.refusal import LeverRefused
@@ -18,61 +17,23 @@ from steelyard.recipe import Combine, Plan, Recipe, Settings
 
 OF_EACH_CLASS = 10
 """Calibration rows that each class needs at least: with fewer, one row decides."""
-NEVER = math.nextafter(1.0, 2.0)
-"""A threshold that no probability reaches."""
-
-
-@dataclass(frozen=True)
-class _Cuts:
-    """Weighted counts of outcomes at every place where the ordered rows can be cut, each of shape (cuts,)."""
-
-    tp: Floats
-    fp: Floats
-    fn: Floats
-    tn: Floats
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-
-
-def _accuracy(c: _Cuts) -> Floats:
-    return _ratio(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn)
-
-
-def _balanced(c: _Cuts) -> Floats:
-    return (_ratio(c.tp, c.tp + c.fn) + _ratio(c.tn, c.tn + c.fp)) / 2
-
-
-def _f1(c: _Cuts) -> Floats:
-    return _ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
-
-
-def _f1_macro(c: _Cuts) -> Floats:
-    return (_f1(c) + _ratio(2 * c.tn, 2 * c.tn + c.fp + c.fn)) / 2
-
-
-AIMS: dict[str, Callable[[_Cuts], Floats]] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced,
-    "f1": _f1,
-    "f1_macro": _f1_macro,
-    "f1_micro": _accuracy,
-}
-"""Aims that one threshold serves. Precision or recall alone are not among them: deciding nothing, or everything,
-would be best."""
 
 
 class Threshold:
     """Tries every cut between two neighbouring scores on calibration rows and keeps the best one.
 
     Where decisions have a value, the mean value decides, otherwise the aim. Of cuts that are equally good the
-    one nearest to Elkan's optimum for calibrated probabilities (0.5 without values) is taken.
+    one nearest to Elkan's optimum for calibrated probabilities (0.5 without values) is taken. Where the money at stake
+    differs from row to row and is known when the decision is made, each row has its own threshold (Bahnsen et al.),
+    and what is chosen is by how much the model's odds are off.
     """
 
     name = "threshold"
     stage = Stage.COMBINING
-    paper = "Elkan: The Foundations of Cost-Sensitive Learning. IJCAI 2001"
+    paper = (
+        "Elkan: The Foundations of Cost-Sensitive Learning. IJCAI 2001; Bahnsen, Aouada, Ottersten: Example-Dependent "
+        "Cost-Sensitive Logistic Regression for Credit Scoring. ICMLA 2014, doi:10.1109/ICMLA.2014.48"
+    )
     about = "Moves the decision threshold to where decisions are worth most."
     fits_on = "calibration"
     needs_rows = 100
@@ -96,7 +57,11 @@ class Threshold:
         yield Move(recipe=recipe, lever=self.name, prior=Prior(FITTING_A_RULE, bring), why=why)
 
     def fit(self, evidence: Evidence, settings: Settings, work: Work) -> Rule:
-        """Return ``{"rule": "threshold", "positive": k, "at": t}``: a score of class k of t or more decides k.
+        """Return ``{"rule": "threshold", "positive": k, "at": t, "chosen": {...}}``: a score of t or more decides k.
+
+        Where amounts are known when a decision is made, each row has a threshold of its own: then the rule is
+        ``{"rule": "odds", "positive": k, "times": o, "chosen": {...}}``, by which the odds of class k count so many
+        times before the row's expected money decides. ``chosen`` holds the 95% interval of the number and the rows.
 
         Raises
         ------
@@ -116,7 +81,13 @@ class Threshold:
         hits = np.asarray(evidence.target) == positive
         self._enough(hits)
         weights = np.ones(len(hits)) if evidence.weights is None else evidence.weights
-        return {"rule": "threshold", "positive": positive, "at": _best_cut(evidence, hits, weights, task, positive)}
+        if any(amount.known for amount in task.amounts):
+            at, low, high = odds_cut(evidence, hits, weights, task, positive)
+            name, key = "odds", "times"
+        else:
+            at, low, high = score_cut(evidence, hits, weights, task, positive)
+            name, key = "threshold", "at"
+        return {"rule": name, "positive": positive, key: at, "chosen": chosen(low, high, len(hits))}
 
     def _enough(self, hits: np.ndarray) -> None:
         """Refuse where a threshold would rest on a handful of rows."""
@@ -136,59 +107,3 @@ def _applies(task: Task) -> bool:
 def _open(recipe: Recipe) -> bool:
     """Tell whether a threshold could change what a model decides to the better."""
     return not is_constant(recipe) and not ends_with(recipe, Threshold.name, "calibrate")
-
-
-def _best_cut(evidence: Evidence, hits: np.ndarray, weights: Floats, task: Task, positive: int) -> float:
-    """Return the best threshold over every cut, in O(n log n)."""
-    scores = np.asarray(evidence.answers[0].scores[:, positive], dtype=np.float64)
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    last_of_equals = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    counts = _counts(hits[order], weights[order], last_of_equals)
-    above, below = ordered[last_of_equals], np.append(ordered[last_of_equals][1:], 0.0)
-    middle = (above + below) / 2
-    places = np.append(NEVER, np.where(middle > below, middle, above))  # neighbours in double have no middle
-    places[-1] = 0.0  # everything is positive, unseen lower scores too
-    worth = _worth(counts, task, positive)
-    best = np.flatnonzero(worth >= worth.max() - 1e-12 * max(1.0, abs(float(worth.max()))))
-    return float(places[best[np.argmin(np.abs(places[best] - _prior_belief(task, positive)))]])
-
-
-def _counts(hits: np.ndarray, weights: Floats, ends: np.ndarray) -> _Cuts:
-    """Return the outcomes when the first 0, or all rows up to each end, are called positive."""
-    tp = np.append(0.0, np.cumsum(weights * hits)[ends])
-    fp = np.append(0.0, np.cumsum(weights * ~hits)[ends])
-    return _Cuts(tp=tp, fp=fp, fn=tp[-1] - tp, tn=fp[-1] - fp)
-
-
-def _worth(c: _Cuts, task: Task, positive: int) -> Floats:
-    """Return what each cut is worth: mean money per decision, or the aim."""
-    if task.value is None:
-        return AIMS[task.aim](c)
-    other = 1 - positive
-    money = (
-        c.tp * task.value[positive][positive]
-        + c.fn * task.value[positive][other]
-        + c.fp * task.value[other][positive]
-        + c.tn * task.value[other][other]
-    )
-    return np.asarray(money / (c.tp[-1] + c.fp[-1]), dtype=np.float64)
-
-
-def _prior_belief(task: Task, positive: int) -> float:
-    """Return the threshold that is best for calibrated probabilities: Elkan 2001, equation 2; 0.5 without values.
-
-    Examples
-    --------
-    >>> value = ((0.0, -1.0), (-5.0, 0.0))
-    >>> task = Task(problem=Problem.BINARY, target="y", aim="value", classes=("n", "y"), positive="y", value=value)
-    >>> round(_prior_belief(task, 1), 4)
-    0.1667
-    """
-    if task.value is None:
-        return 0.5
-    other = 1 - positive
-    gain_if_negative = task.value[other][other] - task.value[other][positive]
-    gain_if_positive = task.value[positive][positive] - task.value[positive][other]
-    whole = gain_if_negative + gain_if_positive
-    return min(max(gain_if_negative / whole, 0.0), 1.0) if whole > 0 else 0.5

@@ -152,11 +152,15 @@ def _joined(first: Split, second: Split) -> Split:
     weights = None
     if first.weights is not None and second.weights is not None:
         weights = np.concatenate([first.weights, second.weights])
+    amounts = first.amounts
+    if amounts is not None:  # rows that are made up stake what rows do on average
+        amounts = np.concatenate([amounts, np.tile(amounts.mean(axis=0), (len(second), 1))])
     return Split(
         {name: np.concatenate([cells, second.columns[name]]) for name, cells in first.columns.items()},
         np.concatenate([first.target, second.target]),
         np.concatenate([first.rows, second.rows]),
         weights,
+        amounts,
     )
 
 

@@ -69,7 +69,7 @@ class Escalation:
         """
         began, served = time.perf_counter(), deployed.served
         answer = await bundle(deployed, table, asking)
-        sure = sureness(self.plan.rule.measure, answer.scores, served.task)
+        sure = sureness(self.plan.rule.measure, answer.scores, served.task, answer.amounts)
         unsure = np.flatnonzero(sure < self.plan.rule.at)
         self._counts.rows.add(len(table))
         self._counts.unsure.add(len(unsure))
@@ -84,7 +84,7 @@ class Escalation:
         if wait <= 0:
             self._settle(Result.same(Outcome.LATE, len(places)))
             return Answered(answer, served, {})
-        some = Answer(answer.scores[places], answer.decided[places])
+        some = answer.take(places)
         result = await self.last.ask(Case(served, _taken(table, places), some, asking, wait))
         self._settle(result)
         return _joined(answer, served, places, result)
@@ -121,7 +121,7 @@ def _joined(answer: Answer, served: Served, places: Ints, result: Result) -> Ans
     scores, decided = answer.scores.copy(), answer.decided.copy()
     scores[places], decided[places] = result.answer.scores, result.answer.decided
     staged = Staged("remote", version=result.version)
-    joined = Answer(scores, decided, answer.members)
+    joined = Answer(scores, decided, answer.members, answer.amounts)
     return Answered(joined, served, dict.fromkeys(places.tolist(), staged))
 
 

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
-from steelyard.bundle.scores import MEASURES
+from steelyard.bundle.scores import IN_MONEY, MEASURES
 from steelyard.client.calls import checked_address
 from steelyard.errors import RequestInvalid, ServingRefused, nearest
 from steelyard.serve.model import Served
+from steelyard.tasks.money import widest
 from steelyard.units import Money
 
 _HOUR = 3600.0
@@ -61,7 +62,7 @@ class _Part(BaseModel):
 class Cut(_Part):
     """Rows of which the bundle is less sure than ``at`` are escalated; the measures are those of the lever cascade."""
 
-    measure: Literal["margin", "confidence", "worth"]
+    measure: Literal["margin", "confidence", "worth", "regret"]
     at: Share
 
 
@@ -144,7 +145,7 @@ class Budget(_Part):
 
 
 class Promise(_Part):
-    """What calibration promises, with its confidence."""
+    """What calibration promises, with its confidence; where money chose, nothing but that it was most."""
 
     metric: str
     lost_at_most: float | None = Field(default=None, gt=0)
@@ -256,8 +257,9 @@ def check_plan(plan: Plan, served: Served, path: Path) -> None:
         )
     if served.predicts_value or plan.rule.measure not in MEASURES:
         raise ServingRefused(f"{path}: a bundle that predicts values is never unsure of them; serve it without")
-    if plan.rule.measure == "worth" and served.task.value is None:
-        raise ServingRefused(f"{path}: the measure 'worth' needs a bundle that knows what decisions are worth")
+    if plan.rule.measure in IN_MONEY and not widest(served.task):
+        measure = plan.rule.measure
+        raise ServingRefused(f"{path}: the measure {measure!r} needs a bundle that knows what decisions are worth")
     wiring = plan.remote.wiring if plan.remote else None
     if wiring is None:
         return

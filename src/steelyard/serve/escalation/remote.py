@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from steelyard.bundle.stakes import Stakes
 from steelyard.client import AsyncClient, Retries
 from steelyard.contracts import Answer
 from steelyard.errors import ServerRefused, ServerUnreachable, ServingRefused, need
@@ -42,6 +43,7 @@ class RemoteStage:
     def __init__(self, remote: Remote, served: Served) -> None:
         httpx = need("httpx", for_="asking another server about unsure rows")
         self._remote, self._served, self._key = remote, served, remote.key
+        self._stakes = Stakes(served.task, served.bundle.schema)
         self._verify = _trust(remote.ca)
         self._strange: tuple[type[Exception], ...] = (ServerRefused, httpx.DecodingError, httpx.InvalidURL)
         self._seconds = remote.timeout_ms / 1000
@@ -111,7 +113,8 @@ class RemoteStage:
         outputs = [wiring.scores, *([wiring.label] if wiring.label else [])]
         async with asyncio.timeout(self._seconds):  # of the whole call: the client's own is that of each step
             said = await self._line.infer(self._remote.model, inputs, version=self._remote.version, outputs=outputs)
-        return decode(wiring, self._served.task, said, len(table)), said.version
+        amounts = self._stakes(self._served.layout.columns_of(table))
+        return decode(wiring, self._served.task, said, len(table), amounts), said.version
 
 
 def _trust(ca: str) -> Any:
@@ -127,6 +130,6 @@ def _parted(answer: Answer, version: str, sizes: Sequence[int]) -> Iterator[Resu
     start = 0
     for size in sizes:
         end = start + size
-        part = Answer(answer.scores[start:end], answer.decided[start:end])
+        part = answer.take(slice(start, end))
         yield Result((Outcome.REMOTE,) * size, size, part, version)
         start = end

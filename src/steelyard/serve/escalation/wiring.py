@@ -119,8 +119,8 @@ def iso(seconds: float) -> str:
         return ""
 
 
-def decode(wiring: Wiring, task: Task, inference: Inference, rows: int) -> Answer:
-    """Return what a server answered, its classes in our order.
+def decode(wiring: Wiring, task: Task, inference: Inference, rows: int, amounts: Floats | None = None) -> Answer:
+    """Return what a server answered, its classes in our order; ``amounts`` are at stake in the rows.
 
     Raises
     ------
@@ -129,14 +129,15 @@ def decode(wiring: Wiring, task: Task, inference: Inference, rows: int) -> Answe
     """
     scores = _probabilities(wiring, inference, rows)
     order = [wiring.classes.index(name) for name in task.classes]
-    answer = answer_of(task, scores[:, order])
+    answer = answer_of(task, scores[:, order], amounts)
     if not wiring.label:
         return answer
     said = inference.outputs.get(wiring.label)
     codes = {name: code for code, name in enumerate(task.classes)}
     if said is None or said.size != rows or not codes.keys() >= set(said.ravel().tolist()):
         raise ServerRefused("the other server's decisions are not one known class for each row")
-    return Answer(answer.scores, np.array([codes[name] for name in said.ravel().tolist()], np.int64))
+    decided = np.array([codes[name] for name in said.ravel().tolist()], np.int64)
+    return Answer(answer.scores, decided, amounts=amounts)
 
 
 def _probabilities(wiring: Wiring, inference: Inference, rows: int) -> Floats:
