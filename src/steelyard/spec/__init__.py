@@ -24,7 +24,10 @@ from steelyard.spec._parts import (
     Value,
     Word,
 )
+from steelyard.spec._ranges import Spread
 from steelyard.spec._reference import json_schema, reference
+from steelyard.spec._returns import BoughtLabels, Incumbent, People, Retraining, Returns
+from steelyard.spec._returns import amounts as later_amounts
 from steelyard.spec._rules import check_task
 from steelyard.spec._spec import Spec
 from steelyard.spec._unused import unused
@@ -33,25 +36,32 @@ from steelyard.spec._yaml import compact
 __all__ = [
     "AtLeast",
     "AtMost",
+    "BoughtLabels",
     "Budget",
     "Cash",
     "Checks",
     "ColumnsPart",
     "Compute",
     "Cost",
+    "Incumbent",
     "LearnersPart",
     "LeversPart",
     "Part",
+    "People",
     "Quality",
+    "Retraining",
+    "Returns",
     "Serving",
     "Spec",
     "SplitPart",
+    "Spread",
     "Traffic",
     "Value",
     "Word",
     "check_task",
     "compact",
     "json_schema",
+    "later_amounts",
     "load",
     "parse",
     "reference",

@@ -10,6 +10,8 @@ from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
 from steelyard.spec._parts import LearnersPart, LeversPart
+from steelyard.spec._returns import amounts as later_amounts
+from steelyard.spec._returns import broken
 from steelyard.spec._words import Place, Problem, dotted
 from steelyard.tasks import Metric, default_aim, metric
 from steelyard.units import Money
@@ -166,8 +168,8 @@ def _values_of(task: Task, spec: Spec) -> Iterator[Problem]:
 
 def _currency(spec: Spec) -> Iterator[Problem]:
     first: dict[str, Place] = {}
-    for place, money in _amounts(spec):
-        first.setdefault(money.currency, place)
+    for place, money in (*_amounts(spec), *later_amounts(spec)):
+        first.setdefault(str(money.currency), place)
     if len(first) > 1:
         (one, where), (other, place) = list(first.items())[:2]
         yield Problem(place, f"is in {other}, and {dotted(where)} in {one}; write all amounts in one currency")
@@ -223,6 +225,7 @@ _RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _split,
     _quality,
     _value,
+    broken,
     _currency,
     _names,
     _compute,
