@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import gzip
+import importlib
 import io
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
+from steelyard.report.returns import returns_of
 from steelyard.rows import read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
@@ -100,6 +102,16 @@ class Run:
         for trial in record.trials:
             search.tell(trial)
         return search.rank()
+
+    def returns(self) -> dict[str, Any]:
+        """Return what the chosen model returns: the report's block ``returns``.
+
+        Raises
+        ------
+        NoReturn
+            If there is no return to tell, with the reason.
+        """
+        return returns_of(self.record)
 
     def write_views(self) -> None:
         """Write ``report.json``, ``report.html`` and ``card.md`` anew from the events."""
@@ -188,7 +200,10 @@ def bundle_folder(path: Path | str) -> Path:
         return place
     bundle = shipped(RunFolder.existing(place))
     if bundle is None:
-        raise RunUnreadable(f"{place} has not come to a bundle yet; go on with `steelyard run --resume {place}`")
+        raise RunUnreadable(
+            f"{place} has not come to a bundle yet (go on with `steelyard run --resume {place}`), or it keeps what is "
+            "used today (`steelyard show` says which)"
+        )
     return bundle
 
 
@@ -284,6 +299,22 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
         "size_bytes": weight.size_bytes,
         "cost_per_million": cost.to_json(),
     }
+
+
+def bring(
+    model: Path | str,
+    rows: Path | str,
+    target: str,
+    out: Path | str,
+    *,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    trust: bool = False,
+) -> dict[str, Any]:
+    """Make a bundle of an ONNX file or of a pipeline of scikit-learn: :func:`steelyard.adopt.bringing.bring`."""
+    bringing = importlib.import_module("steelyard.adopt.bringing")
+    brought = bringing.bring(Path(model), Path(rows), target, Path(out), columns=columns, classes=classes, trust=trust)
+    return dict(brought.to_json())
 
 
 def exit_code(finished: Run) -> Exit:

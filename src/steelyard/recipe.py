@@ -113,7 +113,26 @@ class Combine:
     settings: Settings = field(default_factory=Settings)
 
 
-Recipe = Train | Shrink | Combine
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is used today: not made here, only weighed.
+
+    ``kind`` is ``"bundle"``, ``"endpoint"`` or ``"column"``, ``mark`` names its content, and ``reads`` the columns that
+    have to be collected for it.
+    """
+
+    name: str
+    kind: str
+    mark: str
+    reads: tuple[str, ...] = ()
+
+    @property
+    def ships(self) -> bool:
+        """Whether there is a bundle that can be shipped."""
+        return self.kind == "bundle"
+
+
+Recipe = Train | Shrink | Combine | Given
 
 
 def parents(recipe: Recipe) -> tuple[Recipe, ...]:
@@ -149,6 +168,8 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
             return {"shrink": lever, "settings": dict(settings), "parent": to_json(parent)}
         case Combine(lever=lever, parents=several, settings=settings):
             return {"combine": lever, "settings": dict(settings), "parents": [to_json(p) for p in several]}
+        case Given(name=name, kind=kind, mark=mark, reads=reads):
+            return {"given": kind, "name": name, "mark": mark, "reads": list(reads)}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -168,6 +189,8 @@ def from_json(data: Mapping[str, Any]) -> Recipe:
     >>> from_json(to_json(recipe)) == recipe
     True
     """
+    if "given" in data:
+        return Given(name=data["name"], kind=data["given"], mark=data["mark"], reads=tuple(data["reads"]))
     settings = Settings(data["settings"])
     if "train" in data:
         plan = Plan(settings=settings, rounds=data["rounds"], parts=_steps(data["parts"]))
@@ -204,6 +227,8 @@ def describe(recipe: Recipe) -> str:
             return f"{describe(only)} > {_call(lever, settings)}"
         case Combine(lever=lever, parents=several, settings=settings):
             return f"[{' + '.join(describe(p) for p in several)}] > {_call(lever, settings)}"
+        case Given(name=name):
+            return name
 
 
 def _call(name: str, settings: Settings) -> str:

@@ -39,7 +39,8 @@ def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
         raise DataUnfit("\n".join(problems))
     kinds = {name: kind for kind in _KINDS for name in getattr(spec.columns, kind.value)}
     later = set() if spec.value is None else set(spec.value.columns()) - set(spec.value.known)
-    aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore, *later} - {None}
+    past = () if spec.incumbent is None else spec.incumbent.aside
+    aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore, *later, *past} - {None}
     return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time)
 
 
@@ -55,6 +56,8 @@ def _named(spec: Spec) -> Iterator[tuple[str, str]]:
         ("split.group", split.group),
         ("split.time", split.time),
         ("split.column", split.column),
+        ("incumbent.column", None if spec.incumbent is None else spec.incumbent.column),
+        ("incumbent.scores", None if spec.incumbent is None else spec.incumbent.scores),
     ):
         if given is not None:
             yield field, given

@@ -12,7 +12,7 @@ from steelyard.decide.serving import serving_cost
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
 from steelyard.recipe import Recipe
-from steelyard.spec import Spec, where
+from steelyard.spec import Spec, later_amounts, where
 from steelyard.tasks import Metric
 from steelyard.units import Estimate, Money
 
@@ -36,8 +36,8 @@ class Candidate:
 
     @property
     def shape(self) -> tuple[float, float, float]:
-        """What it costs to have, each better when lower: latency, money, bytes."""
-        return self.p95.value, self.cost_per_million.value, float(self.size_bytes)
+        """What it costs to have, each better when lower: latency, money, bytes; what is not known is infinite."""
+        return _known(self.p95), _known(self.cost_per_million), float(self.size_bytes)
 
 
 def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task, schema: Schema | None = None) -> Candidate | None:
@@ -79,6 +79,7 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
         "budget.money": spec.budget.money,
         **{f"columns.price.{name}": price for name, price in spec.columns.price.items()},
         **_values(spec),
+        **{".".join(place): given for place, given in later_amounts(spec)},
     }
     wrong = [
         f"{name} is in {given.currency}, but the prices in force are in {prices.currency}; write it in "
@@ -108,9 +109,12 @@ def frontier(candidates: Sequence[Candidate], metric: Metric) -> tuple[Candidate
 
 
 def _beats(first: Candidate, second: Candidate, metric: Metric) -> bool:
-    gains = [metric.higher_is_better(first.quality.value) - metric.higher_is_better(second.quality.value)]
-    gains += [b - a for a, b in zip(first.shape, second.shape, strict=True)]
-    return min(gains) >= 0 and max(gains) > 0
+    one, other = ((-metric.higher_is_better(c.quality.value), *c.shape) for c in (first, second))
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def _known(figure: Estimate) -> float:
+    return figure.value if math.isfinite(figure.value) else math.inf
 
 
 def cheapest(candidates: Iterable[Candidate], metric: Metric) -> Candidate:
@@ -126,6 +130,6 @@ def cheapest(candidates: Iterable[Candidate], metric: Metric) -> Candidate:
 
 
 def _least(pool: list[Candidate], figures: list[Estimate]) -> list[Candidate]:
-    least = min(figures, key=lambda e: e.value)
+    least = min(figures, key=_known)
     most = max(least.high, least.value * NOISE)
-    return [c for c, figure in zip(pool, figures, strict=True) if figure.low <= most]
+    return [c for c, figure in zip(pool, figures, strict=True) if figure is least or figure.low <= most]

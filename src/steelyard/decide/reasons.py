@@ -10,6 +10,7 @@ from steelyard.decide.comparison import Verdict
 from steelyard.decide.lineup import Lineup, Outcome
 from steelyard.decide.targets import NAMES, Target, amount
 from steelyard.decide.words import currency_of, decimals, figure, listed, money, span, unit_of
+from steelyard.recipe import Given
 from steelyard.units import Estimate
 
 CHEAPER = "cheaper to serve"
@@ -21,7 +22,7 @@ def of_choice(outcome: Outcome) -> tuple[str, ...]:
     first = f"{lineup.title(best)} reaches {_quality(lineup, best)} on {_rows(best)}."
     choice = _runners_up(outcome) if outcome.chosen is best else [_cheaper(outcome)]
     checks = [c.sentence for c in lineup.checks[outcome.chosen.number]]
-    return (first, *_luck(outcome), *choice, *checks, *_thrift(outcome), _worth_learning(outcome))
+    return (first, *_luck(outcome), *choice, *checks, *_thrift(outcome), _worth_learning(outcome), *_today(outcome))
 
 
 def of_nearest(outcome: Outcome, tightest: Target) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def of_nearest(outcome: Outcome, tightest: Target) -> tuple[str, ...]:
     checks = [c.sentence for c in lineup.checks[chosen.number]]
     relaxed = lineup.relaxations(outcome.runners)
     ways_out = [_relaxed(lineup, t, relaxed[t.name]) for t in lineup.targets if t.name in relaxed]
-    last = (_tightest(lineup, tightest, outcome.runners), *ways_out, _worth_learning(outcome))
+    last = (_tightest(lineup, tightest, outcome.runners), *ways_out, _worth_learning(outcome), *_today(outcome))
     return ("No candidate meets every target.", nearest, *checks, *last)
 
 
@@ -136,11 +137,34 @@ def _worth_learning(outcome: Outcome) -> str:
         return f"Machine learning is not worth it here: {name}, which always answers {answer}, is taken ({reaches})."
     difference = lineup.comparison.difference(chosen, base)
     gain = _difference(difference)
+    if isinstance(chosen.recipe, Given):
+        return f"{name}, which always answers {answer}, reaches {reaches} ({gain})."
     if difference.low > 0:
         return f"Machine learning is worth it here: {name} reaches {reaches} ({gain})."
     if difference.high < 0:
         return f"Machine learning is not worth it here: {name} does better, with {reaches} ({gain})."
     return f"These rows do not tell whether machine learning is worth it: {name} reaches {reaches} ({gain})."
+
+
+def _today(outcome: Outcome) -> list[str]:
+    """Hold what was chosen against what is used today, where that was weighed."""
+    lineup, chosen = outcome.lineup, outcome.chosen
+    today = next((c for c in lineup.candidates if isinstance(c.recipe, Given)), None)
+    if today is None:
+        return []
+    name, unit = lineup.title(today), unit_of(lineup.comparison.metric, lineup.task)
+    if chosen is today:
+        return [f"Keep what you have: of all that was weighed here, {name}, which is used today, is taken."]
+    difference = lineup.comparison.difference(chosen, today)
+    reaches = f"{name}, which is used today, reaches {span(today.quality, unit)}"
+    costs = f"{_per_million(today)} per million instead of {_per_million(chosen)}"
+    if difference.low > 0:
+        verdict = "is better than it"
+    elif difference.high < 0:
+        verdict = "is worse than it"
+    else:
+        verdict = "is not distinguishable from it with these rows"
+    return [f"{reaches} and costs {costs}: {lineup.title(chosen)} {verdict} ({_difference(difference)})."]
 
 
 def _tightest(lineup: Lineup, target: Target, among: Sequence[Candidate]) -> str:

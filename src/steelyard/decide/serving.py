@@ -5,9 +5,10 @@ from __future__ import annotations
 from steelyard.contracts import Column, Kind, Schema, Weight
 from steelyard.levers.training.parts import read_by
 from steelyard.money import Prices, cost_per_million
-from steelyard.recipe import Recipe
+from steelyard.money.serving import MILLION
+from steelyard.recipe import Given, Recipe
 from steelyard.spec import Spec
-from steelyard.units import Estimate, Money
+from steelyard.units import Estimate, How, Money
 
 
 def serving_cost(
@@ -26,8 +27,20 @@ def serving_cost(
     recipe, schema : optional
         As in :func:`collecting`.
     """
+    if isinstance(recipe, Given) and not recipe.ships:
+        return per_call(spec, prices)
     serving, rows = spec.serving, collecting(spec, recipe, schema)
     return cost_per_million(weight, prices, serving.traffic, serving.latency_p95_ms, rows)
+
+
+def per_call(spec: Spec, prices: Prices) -> Estimate:
+    """Return what a million decisions of an incumbent cost that is not run here: what the spec says of one."""
+    assert spec.incumbent is not None, "it comes from the spec"
+    assert spec.incumbent.per_call is not None, "the spec was checked for it"
+    price = spec.incumbent.per_call
+    source = f"{price.amount:f} {price.currency} a decision, as `incumbent.per_call` of the spec says"
+    unit = f"{prices.currency} per 1,000,000 predictions"
+    return Estimate.exact(float(price.amount * MILLION), how=How.ASSUMED, unit=unit, source=source)
 
 
 def collecting(spec: Spec, recipe: Recipe | None = None, schema: Schema | None = None) -> Money | None:

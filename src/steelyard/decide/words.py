@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steelyard.contracts import Task
-from steelyard.recipe import Combine, Plan, Recipe, Shrink, Step, Train, describe
+from steelyard.recipe import Combine, Given, Plan, Recipe, Shrink, Step, Train, describe
 from steelyard.tasks import Metric
 from steelyard.units import Estimate
 
@@ -124,6 +124,8 @@ def _bare(recipe: Recipe) -> Recipe:
             return Shrink(lever=lever, parent=_bare(parent))
         case Combine(lever=lever, parents=parents):
             return Combine(lever=lever, parents=tuple(_bare(p) for p in parents))
+        case Given():
+            return recipe
 
 
 def _bare_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ class EntryKind(StrEnum):
 
     COMPUTE = "compute"
     LABELS = "labels"
+    SERVING = "serving"
     NOTE = "note"
     """Nothing was spent: a fallback or a cap that the user should know of."""
 
@@ -97,6 +98,20 @@ def label_entry(what: str, labels: int, prices: Prices, *, trial: int | None = N
         If no price of a label is in force.
     """
     return _priced(EntryKind.LABELS, what, Decimal(labels), prices.need_label(), trial)
+
+
+def call_entry(what: str, calls: int, price: str, prices: Prices, trial: int | None = None) -> Entry:
+    """Price decisions that somebody else's endpoint was asked for; ``price`` is that of one, as the spec says it.
+
+    Raises
+    ------
+    ValueError
+        If it is in another currency than the prices.
+    """
+    each = Price(Money.parse(price), "decision", "incumbent.per_call of the spec")
+    if each.amount.currency != prices.currency:
+        raise ValueError(f"{what}: {each.amount.currency} cannot be added to a ledger in {prices.currency}")
+    return replace(_priced(EntryKind.SERVING, what, Decimal(calls), each, trial), how=How.ASSUMED)
 
 
 def note_entry(what: str, prices: Prices, *, trial: int | None = None) -> Entry:

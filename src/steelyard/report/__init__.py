@@ -3,7 +3,7 @@
 from steelyard.report.build import VERSION, build
 from steelyard.report.model_card import card
 from steelyard.report.tables import inspection_json, show_evaluation, show_inspection, show_rows
-from steelyard.report.terminal import show
+from steelyard.report.terminal import show, show_returns
 from steelyard.report.web import page
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "show",
     "show_evaluation",
     "show_inspection",
+    "show_returns",
     "show_rows",
 ]

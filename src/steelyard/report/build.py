@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
 from steelyard.search.record import RunRecord
@@ -56,6 +57,7 @@ def build(record: RunRecord) -> Json:
         "test_reads": record.test_reads,
         "machine": dict(record.machine),
         "notes": list(record.notes),
+        "returns": returns(record),
         "spec": record.spec.to_yaml(),
     }
 

@@ -13,6 +13,7 @@ from steelyard.report.words import (
     data_words,
     estimate,
     headline,
+    keeps,
     milliseconds,
     price,
     size,
@@ -49,6 +50,8 @@ def _model(report: Json) -> tuple[str, ...]:
         ("bundle", f"{decision['bundle'] or DASH}, {how}"),
         ("format", "ONNX graphs and a manifest; no pickle; runs with the core install"),
     ]
+    if keeps(decision) and decision["bundle"] is None:
+        rows[-2:] = [("bundle", "none: what is used today stays where it is")]
     if task["positive"] is not None:
         rows.insert(1, ("positive class", task["positive"]))
     return "## Model", _table(("", ""), rows)

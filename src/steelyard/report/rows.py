@@ -87,7 +87,7 @@ def final_row(final: Final | None, trial: Trial) -> Json:
             "test": {},
         }
     return {
-        "bundle": str(final.bundle),
+        "bundle": None if final.bundle is None else str(final.bundle),
         "refitted": final.refitted,
         "rounds": list(final.rounds),
         "validation": quality_of(final.validation),

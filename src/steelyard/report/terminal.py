@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.decide.words import money
+from steelyard.report.return_words import lines as return_lines
+from steelyard.report.return_words import tornado_lines
 from steelyard.report.value import sentences
 from steelyard.report.words import (
     Json,
@@ -20,6 +22,7 @@ from steelyard.report.words import (
     data_words,
     estimate,
     headline,
+    keeps,
     milliseconds,
     price,
     size,
@@ -37,6 +40,18 @@ def show(report: Json, console: Console) -> None:
         console.print(part)
 
 
+def show_returns(block: Json, console: Console) -> None:
+    """Print what a model returns, with every assumption."""
+    for part in _returns(block):
+        console.print(part)
+    table = plain_table("What it rests on")
+    for column in ("", "figure", "known", "by"):
+        table.add_column(column, overflow="fold")
+    for row in block["assumptions"]:
+        table.add_row(*(Text(row[key]) for key in ("name", "range", "how", "source")))
+    console.print(table)
+
+
 def _parts(report: Json) -> Iterator[RenderableType]:
     yield Rule(Text(report["name"], style="bold"), align="left")
     yield Text(data_words(report), style="dim")
@@ -45,6 +60,7 @@ def _parts(report: Json) -> Iterator[RenderableType]:
         yield _frontier(report)
     yield _decision(report)
     yield from _bullets("What decisions bring", sentences(report))
+    yield from _returns(report.get("returns"))
     yield from _others(report)
     yield _ledger(report)
     yield from _findings(report)
@@ -82,16 +98,37 @@ def _decision(report: Json) -> RenderableType:
 
 def _shipped(report: Json) -> RenderableType:
     decision = report["decision"]
-    if decision["bundle"] is None:
-        return bullet("The bundle is not final yet; the figures are those of the trial.")
-    how = "refitted on everything but test" if decision["refitted"] else "as it was measured"
     lines = [
         f"On test: {report['task']['aim']} {aim_of(decision, report, 'test')}, read {times(report['test_reads'])}."
     ]
     if estimate(decision["test"], report["task"]["aim"]) is None:
         lines = []
-    lines.append(f"Ships, {how}: {decision['bundle']}")
+    if decision["bundle"] is not None:
+        how = "refitted on everything but test" if decision["refitted"] else "as it was measured"
+        lines.append(f"Ships, {how}: {decision['bundle']}")
+    elif keeps(decision):
+        lines.append("Nothing ships: what is used today stays where it is.")
+    else:
+        lines = ["The bundle is not final yet; the figures are those of the trial."]
     return Group(*[bullet(line) for line in lines])
+
+
+def _returns(block: Json | None) -> Iterator[RenderableType]:
+    if block is None:
+        return
+    table = Table.grid(padding=(0, 2))
+    for name, figure in return_lines(block):
+        table.add_row(name, Text(figure))
+    head = f"Return over {block['horizon_months']:g} months at {block['discount_rate']:.3g} a year"
+    said = [bullet(line) for line in (block["sentence"], *block["remarks"])]
+    yield Group(Text(head, style="bold"), *said, Padding(table, (0, 0, 0, 2)), Text(""))
+    bars = plain_table("What moves it: each input at its 5% and 95% point, the others at their centre")
+    for column in ("input", "from, to", "net present value"):
+        bars.add_column(column, overflow="fold")
+    for row in tornado_lines(block):
+        bars.add_row(*map(Text, row))
+    if block["tornado"]:
+        yield bars
 
 
 def _others(report: Json) -> Iterator[RenderableType]:

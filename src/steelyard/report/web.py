@@ -8,6 +8,7 @@ from importlib.resources import files
 from steelyard.decide.words import money
 from steelyard.report.chart import chart, legend
 from steelyard.report.markup import Markup, join, tag
+from steelyard.report.return_section import returns_section
 from steelyard.report.sections import (
     data_section,
     figures,
@@ -18,7 +19,7 @@ from steelyard.report.sections import (
     trials_table,
 )
 from steelyard.report.value import sentences
-from steelyard.report.words import Json, data_words, headline
+from steelyard.report.words import Json, data_words, headline, keeps
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -45,6 +46,8 @@ def _top(report: Json) -> Markup:
     decision = report["decision"]
     if decision is None:
         title, badge = "Nothing was measured", tag("p", report["ending"], class_="badge bad")
+    elif keeps(decision) and decision["feasible"]:
+        title, badge = f"Keep what you have: {decision['title']}", tag("p", "What is used today", class_="badge good")
     elif decision["feasible"]:
         words = "Meets every target" if decision["targets"] else "No targets were asked for"
         title, badge = f"Take {decision['title']}", tag("p", words, class_="badge good")
@@ -67,6 +70,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _worth(report),
         _picture(report),
         _section("Frontier", frontier_table(report)) if report["frontier"] else None,
+        returns_section(report),
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),
         _section("What was seen in the data", data_section(report)),

@@ -93,10 +93,17 @@ def headline(report: Json) -> str:
     decision = report["decision"]
     if decision is None:
         return "Nothing was measured, so there is nothing to decide on."
+    if keeps(decision) and decision["feasible"]:
+        return f"Keep what you have: {decision['title']}."
     if decision["feasible"]:
         asked = "It meets every target." if decision["targets"] else "No targets were asked for."
         return f"Take {decision['title']}. {asked}"
     return f"No candidate meets every target. {decision['title']} comes nearest."
+
+
+def keeps(decision: Json) -> bool:
+    """Tell whether what was decided on is what is used today."""
+    return "given" in decision["recipe_tree"]
 
 
 def data_words(report: Json) -> str:

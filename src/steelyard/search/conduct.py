@@ -18,6 +18,7 @@ from steelyard.decide import Decision, check_currencies
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
+from steelyard.recipe import Given
 from steelyard.registry import learners
 from steelyard.search.allowance import CLOSING, Allowance
 from steelyard.search.events import EventLog
@@ -25,6 +26,7 @@ from steelyard.search.executors import Executor, InProcess
 from steelyard.search.finish import choose, conclude_run
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.history import History, base_of
+from steelyard.search.incumbent import after_asking, facts_of, lodge
 from steelyard.search.journal import Journal
 from steelyard.search.limits import refuse_empty_budget, refuse_hard_limits, with_default_budget
 from steelyard.search.loop import Loop, search_of
@@ -145,7 +147,14 @@ class Session:
             base = None if self.base is None else str(self.base)
             self.journal.write(
                 "created",
-                {"name": name, "created": stamp, "machine": machine(), "base": base, "prices": self.prices.to_json()},
+                {
+                    "name": name,
+                    "created": stamp,
+                    "machine": machine(),
+                    "base": base,
+                    "prices": self.prices.to_json(),
+                    "incumbent": facts_of(self.spec),
+                },
             )
         self.spec, note = with_default_budget(self.spec)
         if note:
@@ -206,6 +215,7 @@ class Session:
                 "all": len(np.unique(dataset.rows.rows)),
                 **{role: len(np.unique(dataset.rows.rows[rows])) for role, rows in roles.items()},
             },
+            "scored": len(partition.scored),
             "threads": self.threads,
             "cores": self.threads * self.spec.workers,
         }
@@ -220,19 +230,22 @@ class Session:
         partition = dataset.partition
         fitted = sum(len(p.fit) for p in partition.parts) / len(partition.parts)
         growth = len(partition.development) / max(1.0, fitted)
-        allowance = self._allowance(parts=len(partition.parts), growth=growth, before=before)
+        allowance = self._allowance(parts=len(partition.parts), growth=growth, before=before, dataset=dataset)
         self.journal.price_by(allowance)
         search, refused = search_of(self.spec, dataset, self.threads, self.prices)
         for sentence in (*unused(self.spec), *refused):
             self.journal.note(sentence)
         executor.load(_modules(search.names))
+        store = Store(self.folder.path)
+        given = self._given(dataset, store)
         for _, trial in sorted(self.journal.history.trials.items()):
             search.tell(trial)
         make = _BriefLoop if self.in_process else Loop
         return make(
             spec=self.spec,
             dataset=dataset,
-            store=Store(self.folder.path),
+            store=store,
+            given=given,
             search=search,
             executor=executor,
             journal=self.journal,
@@ -241,9 +254,18 @@ class Session:
             threads=self.threads,
         )
 
-    def _allowance(self, *, parts: int, growth: float, before: float) -> Allowance:
+    def _given(self, dataset: Dataset, store: Store) -> Given | None:
+        """Return what is used today, brought into the store now or by an earlier session."""
+        if self.spec.incumbent is None:
+            return None
+        history = self.journal.history
+        recipes = (*(t.recipe for t in history.trials.values()), *(recipe for recipe, _ in history.open.values()))
+        known = next((recipe for recipe in recipes if isinstance(recipe, Given)), None)
+        return lodge(self.spec, self.base, dataset, store) if known is None else known
+
+    def _allowance(self, *, parts: int, growth: float, before: float, dataset: Dataset | None = None) -> Allowance:
         return Allowance(
-            budget=self.spec.budget,
+            budget=self.spec.budget if dataset is None else after_asking(self.spec, dataset),
             prices=self.prices,
             start=self.begin,
             before=before,

@@ -12,10 +12,11 @@ from typing import Any
 from steelyard.contracts import Ending, Errand, Job, Rule
 from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
 from steelyard.measure import outcomes, peak_rss_bytes, quality
-from steelyard.recipe import Combine, Recipe, Shrink, Train, parents
+from steelyard.recipe import Combine, Given, Recipe, Shrink, Train, parents
 from steelyard.search.codec import figures_to_json, weight_to_json
 from steelyard.search.distilling import distil_parts, distils
 from steelyard.search.final import read_test, refit, weigh_bundle
+from steelyard.search.given import judge_given
 from steelyard.search.joining import combine_parts, shrink_parts
 from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, validation_of
 from steelyard.search.meter import JobMeter
@@ -83,7 +84,7 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
         clusters = bench.dataset.clusters
         groups = None if clusters is None else clusters[bench.dataset.partition.validation]
         task, judged = bench.dataset.task, part_answer(made.answer, where)
-        validation = quality(task, held.target, judged, weights=held.weights, groups=groups)
+        validation = quality(task, held.target, judged, weights=held.weights, groups=groups, names=made.metrics)
         outcome = replace(
             _ended(bench, Ending.MEASURED, "", start, cpu),
             recipe=made.recipe,
@@ -114,6 +115,8 @@ def _make(recipe: Recipe, bench: Bench, folder: Path) -> Made:
             return shrink_parts(recipe, bench, folder)
         case Combine():
             return combine_parts(recipe, bench, folder)
+        case Given():
+            return judge_given(recipe, bench)
 
 
 def _ended(bench: Bench, ending: Ending, note: str, start: float, cpu: float) -> Outcome:

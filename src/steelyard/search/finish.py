@@ -11,7 +11,7 @@ from steelyard.data import Dataset
 from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
 from steelyard.measure import paired
-from steelyard.recipe import Recipe, Train, digest, trainings
+from steelyard.recipe import Given, Recipe, Train, trainings
 from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
@@ -19,7 +19,7 @@ from steelyard.search.executors import Finished
 from steelyard.search.final import Shipped, shipped_to_json
 from steelyard.search.loop import Loop
 from steelyard.search.making import part_answer, validation_of
-from steelyard.search.store import Store
+from steelyard.search.store import Store, measured_bundle
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Seconds
 
@@ -88,6 +88,7 @@ def choose(loop: Loop) -> Decision:
         expected={
             t.number: loop.search.expected(t)
             for t in known(trials)
+            if not isinstance(t.recipe, Given)
             if math.isfinite(t.validation[dataset.task.aim].value)
         },
     )
@@ -128,6 +129,8 @@ def conclude_run(loop: Loop, decision: Decision) -> Decision:
             loop.journal.note(f"The test rows were not read: {finished.problem}.")
         else:
             loop.journal.write("test_read", {"test": dict(finished.left), "seconds": finished.seconds})
+    if isinstance(trial.recipe, Given) and not trial.recipe.ships:
+        return decision
     confirmed = confirm(
         decision,
         shipped.weight,
@@ -160,6 +163,8 @@ def _ship(loop: Loop, trial: Trial) -> None:
 
 def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
     """Return the bundle that ships, the time it took, and what is to be said of it."""
+    if isinstance(trial.recipe, Given):
+        return _measured(loop, trial), 0.0, []
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
     left = Seconds(loop.allowance.remaining() - SHIPPING)
     if needed <= BRIEF:  # a second for one, with what its worker may have to load
@@ -193,7 +198,7 @@ def _insist(loop: Loop, trial: Trial, errand: Errand, bundle: str) -> Finished:
 
 
 def _measured(loop: Loop, trial: Trial) -> str:
-    return f"{digest(trial.recipe)}/{loop.dataset.partition.parts[0].name}"
+    return measured_bundle(trial.recipe, loop.dataset.partition.parts[0].name)
 
 
 def _unrefitted(loop: Loop, why: str) -> str:

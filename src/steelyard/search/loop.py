@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
 from steelyard.money import Prices
-from steelyard.recipe import Recipe, Train, digest, to_json
+from steelyard.recipe import Given, Recipe, Train, to_json
 from steelyard.registry import learners, levers
 from steelyard.search.allowance import Allowance, seconds_of
 from steelyard.search.codec import trial_to_json
@@ -23,11 +23,12 @@ from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.experience import experience
 from steelyard.search.history import History, lost_trial, trial_of
+from steelyard.search.incumbent import INCUMBENT
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
 from steelyard.search.moves import Ranked, Search, Terms
 from steelyard.search.spending import Free, OverHorizon, Worth, per_second
-from steelyard.search.store import Store, outcome_from_json
+from steelyard.search.store import Store, measured_bundle, outcome_from_json
 from steelyard.search.watching import Watcher
 from steelyard.spec import Spec
 from steelyard.tasks import metric
@@ -118,6 +119,8 @@ class Loop:
     allowance: Allowance
     watcher: Watcher
     threads: int
+    given: Given | None = None
+    """What is used today, if the spec names it: weighed before anything is trained."""
     running: dict[int, Trial] = field(default_factory=dict)
     stopped: str = ""
 
@@ -131,6 +134,7 @@ class Loop:
         for number, (recipe, lever) in sorted(self.history.open.items()):  # cut short by an earlier session's end
             self._submit(number, recipe, lever, 0.0)
         try:
+            self._weigh_given()
             while not self._idle_and_done():
                 self._fill()
                 self._hear()
@@ -139,6 +143,16 @@ class Loop:
             self.journal.interrupted = True
             self._let_go()
         return self.stopped
+
+    def _weigh_given(self) -> None:
+        """Have what is used today answer the rows that choose, if that was not done before."""
+        history = self.history
+        recipes = (*(t.recipe for t in history.trials.values()), *(r for r, _ in history.open.values()))
+        if self.given is not None and self.given not in recipes:
+            number, why = history.next_number, "what is used today"
+            facts = {"number": number, "recipe": to_json(self.given), "lever": INCUMBENT, "why": why}
+            self.journal.write("started", facts)
+            self._submit(number, self.given, INCUMBENT, 0.0)
 
     def _let_go(self) -> None:
         """Stop what runs, without an ending: a resumed run takes it up again; weigh what was measured."""
@@ -155,7 +169,7 @@ class Loop:
         return bool(self.stopped)
 
     def _why_stop(self) -> str:
-        budget, done = self.spec.budget, len(self.history.trials) + len(self.running)
+        budget, done = self.spec.budget, len(self._trials()) + len(self._made(self.running.values()))
         if budget.trials is not None and done >= budget.trials:
             return f"The budget of {budget.trials} trials is spent."
         if self.allowance.job_seconds(self._trials(), self._best()) <= 0:
@@ -178,7 +192,7 @@ class Loop:
             shortens = move.lever == "start" and isinstance(move.recipe, Train) and _shortens(move.recipe)
             return anyway or self.allowance.affords(ranked, self._trials(), self._best(), shortens=shortens)
 
-        return self.search.ask(tuple(self.running.values()), affordable)
+        return self.search.ask(self._made(self.running.values()), affordable)
 
     def _fill(self) -> None:
         """Start what may be started."""
@@ -257,10 +271,10 @@ class Loop:
     def _weigh(self) -> None:
         """Weigh what was measured and not weighed yet, one after the other, while nothing else runs."""
         first = self.dataset.partition.parts[0].name
-        for trial in known(self._trials()):
+        for trial in known(tuple(t for _, t in sorted(self.history.trials.items()))):
             left = self.allowance.remaining() - 0.3
             if trial.weight is None and left > 0:
-                bundle = f"{digest(trial.recipe)}/{first}"
+                bundle = measured_bundle(trial.recipe, first)
                 job = self.job(trial, Errand.WEIGH, Seconds(min(30.0, left)), bundle=bundle)
                 self._weighed(send(self.executor, job, self.tick))
 
@@ -286,7 +300,12 @@ class Loop:
         self.search.tell(self.history.trials[number])
 
     def _trials(self) -> tuple[Trial, ...]:
-        return tuple(t for _, t in sorted(self.history.trials.items()))
+        """Return the trials that were made here, in order: all but the incumbent."""
+        return self._made(t for _, t in sorted(self.history.trials.items()))
+
+    @staticmethod
+    def _made(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+        return tuple(t for t in trials if not isinstance(t.recipe, Given))
 
     def _best(self) -> Trial | None:
         aim = metric(self.dataset.task.aim)

@@ -71,6 +71,8 @@ class Made:
     rule: Rule | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    metrics: tuple[str, ...] | None = None
+    """What it can be judged by; ``None``: every metric that applies."""
 
 
 class Answers:

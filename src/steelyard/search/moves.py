@@ -17,7 +17,7 @@ from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Tr
 from steelyard.decide.altered import plain
 from steelyard.decide.columns import whole
 from steelyard.levers.training.parts import SELECT
-from steelyard.recipe import Recipe, Settings, Step, Train, describe, digest, trainings
+from steelyard.recipe import Given, Recipe, Settings, Step, Train, describe, digest, trainings
 from steelyard.search.experience import Experience, experience
 from steelyard.search.prospects import Prospects
 from steelyard.search.scale import is_constant
@@ -86,7 +86,9 @@ class Search:
         return tuple(learner.name for learner in self._learners)
 
     def tell(self, trial: Trial) -> None:
-        """Take a trial that ended, whatever its ending; one told before is replaced."""
+        """Take a trial that ended, whatever its ending; one told before is replaced. The incumbent is left aside."""
+        if isinstance(trial.recipe, Given):  # it was not made: nothing follows from it for what could be
+            return
         self.trials = [t for t in self.trials if t.number != trial.number] + [trial]
         self.trials.sort(key=lambda t: t.number)
 

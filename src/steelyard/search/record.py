@@ -27,10 +27,11 @@ class Spent:
 class Final:
     """The bundle that ships, and its figures: of the validation rows it was chosen by, and of the test rows.
 
-    ``refitted`` tells whether it was trained once more on everything but test, with ``rounds`` fixed.
+    ``bundle`` is ``None`` where what is used today is kept and is no bundle; ``refitted`` tells whether it was trained
+    once more on everything but test, with ``rounds`` fixed.
     """
 
-    bundle: Path
+    bundle: Path | None
     refitted: bool
     validation: Mapping[str, Estimate]
     test: Mapping[str, Estimate]

@@ -10,7 +10,8 @@ from steelyard.data import store
 from steelyard.decide import serving_cost
 from steelyard.errors import RunUnreadable
 from steelyard.money import Entry, Prices, compute_entry, note_entry
-from steelyard.recipe import describe
+from steelyard.money.ledger import call_entry
+from steelyard.recipe import Given, describe
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder
 from steelyard.search.history import History
@@ -62,8 +63,16 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
 
 def shipped(folder: RunFolder) -> Path | None:
     """Return the bundle that a run ships, once there is one; reads the events alone."""
-    found = History.of(read_events(folder.events)[0]).shipped
-    return None if found is None else folder.bundles / found.bundle
+    history = History.of(read_events(folder.events)[0])
+    found = history.shipped
+    return None if found is None or not _ships(history) else folder.bundles / found.bundle
+
+
+def _ships(history: History) -> bool:
+    """Tell whether what was decided on is a bundle: an endpoint or past decisions stay where they are."""
+    assert history.decision is not None, "something was decided on before it shipped"
+    recipe = history.trials[history.decision.number].recipe
+    return not isinstance(recipe, Given) or recipe.ships
 
 
 def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
@@ -74,6 +83,7 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
     assert history.data is not None, "a run without data has no ledger"
     cores, threads = int(history.data["cores"]), int(history.data["threads"])
     spent = 0.0
+    yield from asked_of(history, prices)
     for number, trial in sorted(history.trials.items()):
         took = float(trial.seconds) * threads
         spent += took
@@ -90,6 +100,18 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
         yield note_entry(sentence, prices)
 
 
+def asked_of(history: History, prices: Prices) -> Iterable[Entry]:
+    """Yield what asking the endpoint that is used today came to: every row sent, at its price a decision."""
+    facts = history.facts.get("incumbent") or {}
+    for number, trial in sorted(history.trials.items()):
+        if isinstance(trial.recipe, Given) and trial.recipe.kind == "endpoint" and trial.ending.usable:
+            assert history.data is not None, "a trial has data"
+            rows = history.data["scored"] + (0 if trial.weight is None else trial.weight.calls)
+            chosen = history.decision is not None and history.decision.number == number
+            rows += history.data["row_counts"]["test"] if chosen and history.test is not None else 0
+            yield call_entry(f"trial {number}: asking {trial.recipe.name}", rows, facts["per_call"], prices, number)
+
+
 def final_of(history: History, folder: RunFolder, spec: Spec, prices: Prices, schema: Schema) -> Final | None:
     """Return what ships with its figures, once that is settled."""
     shipped, decision = history.shipped, history.decision
@@ -97,7 +119,7 @@ def final_of(history: History, folder: RunFolder, spec: Spec, prices: Prices, sc
         return None
     trial = history.trials[decision.number]
     return Final(
-        bundle=folder.bundles / shipped.bundle,
+        bundle=folder.bundles / shipped.bundle if _ships(history) else None,
         refitted=shipped.refitted,
         validation=trial.validation,
         test=history.test or {},

@@ -19,7 +19,7 @@ import numpy as np
 from steelyard.contracts import Answer, Ending, Rule
 from steelyard.data import Dataset, store
 from steelyard.errors import RunUnreadable, RunUnwritable
-from steelyard.recipe import Recipe, digest, from_json, to_json
+from steelyard.recipe import Given, Recipe, digest, from_json, to_json
 from steelyard.search.codec import figures_from_json, figures_to_json
 from steelyard.units import Estimate
 
@@ -69,6 +69,14 @@ def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
             "curve": tuple((step, value) for step, value in data["curve"]),
         }
     )
+
+
+def measured_bundle(recipe: Recipe, part: str) -> str:
+    """Return the bundle that a recipe was measured by, relative to the bundles: of a part, or the one that was given.
+
+    What is used today lies where a refit would: it is whole from the beginning.
+    """
+    return f"{digest(recipe)}.all" if isinstance(recipe, Given) else f"{digest(recipe)}/{part}"
 
 
 class Store:

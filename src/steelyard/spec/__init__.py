@@ -23,7 +23,10 @@ from steelyard.spec._parts import (
     Traffic,
     Word,
 )
+from steelyard.spec._ranges import Spread
 from steelyard.spec._reference import json_schema, reference
+from steelyard.spec._returns import BoughtLabels, Incumbent, People, Retraining, Returns
+from steelyard.spec._returns import amounts as later_amounts
 from steelyard.spec._rules import check_task
 from steelyard.spec._spec import Spec
 from steelyard.spec._unused import unused
@@ -36,20 +39,26 @@ __all__ = [
     "UNITS",
     "AtLeast",
     "AtMost",
+    "BoughtLabels",
     "Budget",
     "Cash",
     "Checks",
     "ColumnsPart",
     "Compute",
     "Cost",
+    "Incumbent",
     "LearnersPart",
     "LeversPart",
     "Part",
+    "People",
     "Quality",
+    "Retraining",
+    "Returns",
     "Serving",
     "Share",
     "Spec",
     "SplitPart",
+    "Spread",
     "Traffic",
     "Value",
     "Word",
@@ -57,6 +66,7 @@ __all__ = [
     "check_task",
     "compact",
     "json_schema",
+    "later_amounts",
     "load",
     "parse",
     "reference",

@@ -10,7 +10,10 @@ from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
 from steelyard.spec._parts import LearnersPart, LeversPart
-from steelyard.spec._value import OUTCOMES, PLAIN, TABLES, UNITS, Value, broken
+from steelyard.spec._returns import amounts as later_amounts
+from steelyard.spec._returns import broken as broken_returns
+from steelyard.spec._value import OUTCOMES, PLAIN, TABLES, UNITS, Value
+from steelyard.spec._value import broken as broken_value
 from steelyard.spec._words import Place, Problem, dotted
 from steelyard.tasks import Metric, default_aim, metric
 from steelyard.units import Money
@@ -144,7 +147,7 @@ def _split(spec: Spec) -> Iterator[Problem]:
 def _value(spec: Spec) -> Iterator[Problem]:
     if spec.value is None:
         return
-    yield from broken(spec.value, spec.columns.ignore)
+    yield from broken_value(spec.value, spec.columns.ignore)
     if spec.task is not None:
         yield from _fits(spec.value, {spec.task})
 
@@ -180,8 +183,8 @@ def _fits(value: Value, task: set[str]) -> Iterator[Problem]:
 
 def _currency(spec: Spec) -> Iterator[Problem]:
     first: dict[str, Place] = {}
-    for place, money in _amounts(spec):
-        first.setdefault(money.currency, place)
+    for place, money in (*_amounts(spec), *later_amounts(spec)):
+        first.setdefault(str(money.currency), place)
     if len(first) > 1:
         (one, where), (other, place) = list(first.items())[:2]
         yield Problem(place, f"is in {other}, and {dotted(where)} in {one}; write all amounts in one currency")
@@ -239,6 +242,7 @@ _RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _split,
     _quality,
     _value,
+    broken_returns,
     _currency,
     _names,
     _compute,

@@ -25,6 +25,7 @@ from steelyard.spec._parts import (
     SplitPart,
     Word,
 )
+from steelyard.spec._returns import Incumbent, Returns
 from steelyard.spec._rules import broken_rules
 from steelyard.spec._value import Value
 from steelyard.spec._words import Words
@@ -118,6 +119,16 @@ class Spec(Part):
         examples=[{"true_positive": "500 USD", "false_positive": "-40 USD"}],
     )
     horizon_months: float = Field(12, gt=0, description="Months over which returns count.")
+    returns: Returns | None = Field(
+        None,
+        description="What the model in use brings and takes beside serving.",
+        examples=[{"discount_rate": 0.08, "build_cost": "2000 USD"}],
+    )
+    incumbent: Incumbent | None = Field(
+        None,
+        description="What is used today; weighed beside the models.",
+        examples=[{"column": "decided", "per_call": "0.50 USD"}],
+    )
     levers: LeversPart = Field(
         default_factory=LeversPart,
         description="Which levers may be pulled.",

@@ -19,6 +19,8 @@ def unused(spec: Spec) -> tuple[str, ...]:
             f"`horizon_months` ({spec.horizon_months:g}) has no effect: returns have no price without `value` and "
             "`traffic`; give both."
         )
+    if spec.returns is not None and (spec.value is None or spec.serving.traffic is None):
+        found.append("`returns` has no effect: there is no return without `value` and `traffic`; give both.")
     if spec.budget.labels:
         found.append(
             f"`budget.labels` ({spec.budget.labels}) has no effect: no lever of this version buys labels, so none are "

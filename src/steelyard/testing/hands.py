@@ -20,7 +20,7 @@ from steelyard.contracts import (
     Trial,
 )
 from steelyard.errors import SteelyardError
-from steelyard.recipe import Combine, Recipe, Settings, Train
+from steelyard.recipe import Combine, Recipe, Settings, Shrink, Train
 from steelyard.testing.pupils import Watch
 from steelyard.testing.situations import Situation
 
@@ -58,7 +58,7 @@ def _settings(recipe: Recipe, lever: str) -> Settings | None:
     if isinstance(recipe, Train):
         steps = (*recipe.data, *recipe.plan.parts)
         return next((step.settings for step in steps if step.lever == lever), None)
-    return recipe.settings if recipe.lever == lever else None
+    return recipe.settings if isinstance(recipe, Shrink | Combine) and recipe.lever == lever else None
 
 
 def act(hand: Hand) -> Any:

@@ -169,7 +169,7 @@ def _heavy(trial: Trial) -> bool:
     recipe = trial.recipe
     if isinstance(recipe, Combine):
         return len(recipe.parents) > 1 and recipe.lever != "cascade"
-    if isinstance(recipe, Shrink) or not trial.ending.usable:
+    if not isinstance(recipe, Train) or not trial.ending.usable:
         return False
     return folds_of(recipe.plan) > 1 or (trial.weight is not None and trial.weight.size_bytes >= HEAVY)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from steelyard.contracts import Schema
 from steelyard.levers.refusal import LeverRefused
-from steelyard.recipe import Plan, Recipe, Step, trainings
+from steelyard.recipe import Given, Plan, Recipe, Step, trainings
 
 SELECT, BAG = "select", "bag"
 ENGINE = frozenset({SELECT, BAG})
@@ -82,6 +82,8 @@ def read_by(recipe: Recipe, schema: Schema) -> frozenset[str]:
     Where its trainings select columns these are what is left of the features; the constant model reads none.
     """
     features = frozenset(column.name for column in schema.features)
+    if isinstance(recipe, Given):
+        return features & frozenset(recipe.reads)
     found: frozenset[str] = frozenset()
     for leaf in trainings(recipe):
         kept = columns_of(leaf.plan)
