@@ -21,7 +21,10 @@ from steelyard.contracts import Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, RunUnwritable, need
 from steelyard.measure import quality, weigh
-from steelyard.money import Prices, cost_per_million
+from steelyard.money import Ledger, Prices, cost_per_million
+from steelyard.money.export import lines, write_csv, write_parquet
+from steelyard.money.listing import listing
+from steelyard.money.shares import By, table
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
 from steelyard.report.returns import returns_of
@@ -373,12 +376,29 @@ def _described(registry: Any, name: str) -> dict[str, object]:
     return {"name": name, **facts}
 
 
-def price_rows(file: Path | None) -> list[dict[str, object]]:
-    """Return the prices in force."""
-    prices = Prices.load(file)
-    found = [("core-hour", prices.core_hour), ("label", prices.label)]
-    return [
-        {"what": what, "price": f"{p.amount.amount:f} {p.amount.currency}", "source": p.source, "date": p.date}
-        for what, p in found
-        if p is not None
-    ]
+def price_list(file: Path | None, part: str = "") -> dict[str, Any]:
+    """Return the prices in force, or one part of the catalogue with a user's file over it, each with its age."""
+    return listing(Prices.load(file), part)
+
+
+def ledger_of(
+    folder: Path | str, by: By = "kind", *, csv: Path | None = None, parquet: Path | None = None
+) -> dict[str, Any]:
+    """Return what a run cost, cut by lever, kind or trial, and write its lines to files where these are named.
+
+    Raises
+    ------
+    RunUnreadable
+        If there is no run in the folder.
+    RunUnwritable
+        If a file cannot be written.
+    """
+    record = open_run(folder).record
+    ledger = Ledger.of(record.entries, record.prices.currency)
+    levers_of = {trial.number: trial.lever for trial in record.trials}
+    rows = lines(record.entries, levers_of)
+    if csv is not None:
+        write_csv(rows, csv)
+    if parquet is not None:
+        write_parquet(rows, parquet)
+    return {**table(ledger, by, levers_of), "old": list(record.prices.old())}

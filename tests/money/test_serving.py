@@ -129,3 +129,9 @@ def test_free_compute_serves_and_is_booked_for_nothing(weighing, tmp_path, row, 
 def test_a_bundle_whose_rows_take_unlike_times_is_paid_by_their_mean(weighing):
     cascade = replace(weighing(p50=0.1), mean=Estimate(3.6, 3.4, 3.8, unit="ms"))
     assert cost_per_million(cascade, Prices.load()).value == pytest.approx(CORE_HOUR)
+
+
+def test_a_price_that_was_old_when_it_was_taken_is_told_with_the_cost(weighing, tmp_path):
+    (tmp_path / "prices.yaml").write_text("core_hour: {amount: 0.05, date: 2019-03-01}\n")
+    assert "years old" in cost_per_million(weighing(), Prices.load(tmp_path / "prices.yaml")).source
+    assert "years old" not in cost_per_million(weighing(), Prices.load()).source

@@ -58,7 +58,7 @@ def test_the_ledger_sums_to_the_whole_command(finished):
     record = finished.record
     cores = record.entries[0].unit_price.amount
     total = sum(e.amount.amount for e in record.entries)
-    seconds = sum(float(e.quantity) for e in record.entries) * 3600
+    seconds = sum(float(e.quantity) for e in record.entries if e.unit == "core-hour") * 3600
     assert total == record.spent.money.amount
     events, _ = read_events(finished.folder / "events.jsonl")
     held = next(e.facts["cores"] for e in events if e.kind == "data")

@@ -2,7 +2,8 @@
 
 from steelyard.money.forecast import Forecast
 from steelyard.money.ledger import Entry, EntryKind, Ledger, compute_entry, label_entry, note_entry
-from steelyard.money.prices import Price, Prices, PricesInvalid
+from steelyard.money.price import Price, PricesInvalid, stale
+from steelyard.money.prices import Prices
 from steelyard.money.serving import Fleet, cost_per_million, fleet
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "fleet",
     "label_entry",
     "note_entry",
+    "stale",
 ]

@@ -74,7 +74,7 @@ def cost_per_million(
         hours = [f.replicas * f.threads / (traffic.mean_rps * 3600) * MILLION for f in fleets]
         source = _assumption(fleets[0], traffic, weight, latency_p95_ms)
     unit = f"{prices.currency} per 1,000,000 predictions"
-    rows, source = _rows(collecting, prices), f"{source}; {prices.core_hour.cited}"
+    rows, source = _rows(collecting, prices), f"{source}; {prices.cite(prices.core_hour)}"
     if collecting is not None:
         source = f"{source}; collecting the priced columns of a row: {collecting.amount:f} {collecting.currency}"
     value, low, high = (h * core_hour + rows for h in (hours[0], min(hours), max(hours)))

@@ -2,6 +2,7 @@
 
 from steelyard.report.build import VERSION, build
 from steelyard.report.model_card import card
+from steelyard.report.money_tables import show_ledger, show_prices
 from steelyard.report.tables import inspection_json, show_evaluation, show_inspection, show_rows
 from steelyard.report.terminal import show, show_returns
 from steelyard.report.web import page
@@ -15,6 +16,8 @@ __all__ = [
     "show",
     "show_evaluation",
     "show_inspection",
+    "show_ledger",
+    "show_prices",
     "show_returns",
     "show_rows",
 ]

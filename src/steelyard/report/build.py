@@ -56,7 +56,7 @@ def build(record: RunRecord) -> Json:
         "columns": [{"name": c.name, "kind": c.kind.value, "missing": c.missing} for c in record.schema.columns],
         "test_reads": record.test_reads,
         "machine": dict(record.machine),
-        "notes": list(record.notes),
+        "notes": list(dict.fromkeys((*record.notes, *record.prices.old()))),
         "returns": returns(record),
         "spec": record.spec.to_yaml(),
     }

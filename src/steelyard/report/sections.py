@@ -20,6 +20,7 @@ from steelyard.report.words import (
     price,
     size,
     times,
+    totals,
     verdict,
 )
 from steelyard.units import Estimate
@@ -96,15 +97,14 @@ def trials_table(report: Json) -> Markup:
 def ledger_section(report: Json) -> Markup:
     """Return what was spent, by kind and line by line."""
     ledger = report["ledger"]
-    totals = [((kind, money(value, ledger["currency"])), "") for kind, value in ledger["totals"].items()]
-    totals.append((("total", money(ledger["total"], ledger["currency"])), "total"))
+    by_kind = [(row, "total" if row[0] == "total" else "") for row in totals(report)]
     heads = ("what", "quantity", "unit price", "amount", "how known")
     lines = [(_line(entry), "") for entry in ledger["entries"]]
     prices = [tag("p", price(row), class_="muted") for row in report["prices"].values() if row is not None]
     table = _table(heads, lines, numbers=(1, 2, 3), caption="Every line of the ledger")
     detail = tag("details", tag("summary", f"{len(lines)} lines"), table) if lines else None
     return join(
-        _table(("spent on", "amount"), totals, numbers=(1,), caption="By kind", class_="small"), *prices, detail
+        _table(("spent on", "amount"), by_kind, numbers=(1,), caption="By kind", class_="small"), *prices, detail
     )
 
 

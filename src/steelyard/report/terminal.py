@@ -11,7 +11,6 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.decide.words import money
 from steelyard.report.return_words import lines as return_lines
 from steelyard.report.return_words import tornado_lines
 from steelyard.report.value import sentences
@@ -28,6 +27,7 @@ from steelyard.report.words import (
     size,
     spent,
     times,
+    totals,
     verdict,
 )
 
@@ -148,12 +148,11 @@ def _others(report: Json) -> Iterator[RenderableType]:
 
 
 def _ledger(report: Json) -> RenderableType:
-    ledger = report["ledger"]
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
-    for kind, amount in (*ledger["totals"].items(), ("total", ledger["total"])):
-        table.add_row(kind, money(amount, ledger["currency"]), style="bold" if kind == "total" else "")
+    for kind, amount in totals(report):
+        table.add_row(kind, amount, style="bold" if kind == "total" else "")
     cited = bullet(price(report["prices"]["core_hour"]))
     return Group(Text("Spent", style="bold"), Padding(table, (0, 0, 0, 2)), cited, Text(""))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from steelyard.decide.words import figure, money, span
 from steelyard.decide.words import size as bytes_said
+from steelyard.money.shares import places_for, shown
 from steelyard.units import Estimate
 
 Json = Mapping[str, Any]
@@ -118,6 +120,15 @@ def amount(entry: Json) -> str:
     """Return the amount of a line of the ledger."""
     value, currency = entry["amount"].split(" ")
     return money(float(value), currency)
+
+
+def totals(report: Json) -> list[tuple[str, str]]:
+    """Return the ledger by kind and its total, rounded so that the parts as they are shown sum to it."""
+    ledger = report["ledger"]
+    amounts = [Decimal(repr(amount)) for amount in ledger["totals"].values()]
+    rounded = shown(amounts, places_for(amounts))
+    cells = (*zip(ledger["totals"], rounded, strict=True), ("total", sum(rounded, start=Decimal(0))))
+    return [(kind, f"{amount:,f} {ledger['currency']}") for kind, amount in cells]
 
 
 def price(row: Json) -> str:

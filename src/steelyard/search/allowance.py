@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from steelyard.contracts import DistillingLever, Trial, known
 from steelyard.money import Prices
+from steelyard.money.energy import hourly
 from steelyard.recipe import Recipe, Shrink, Train, parents
 from steelyard.registry import levers
 from steelyard.search.moves import Ranked
@@ -123,7 +124,6 @@ def seconds_of(budget: Budget, prices: Prices, cores: int) -> Seconds:
     limits = [math.inf]
     if budget.minutes is not None:
         limits.append(budget.minutes * 60)
-    if budget.money is not None and prices.core_hour.amount.amount > 0:
-        hours = budget.money.amount / (prices.core_hour.amount.amount * cores)
-        limits.append(float(hours * Decimal(3600)))
+    if budget.money is not None and (hour := hourly(prices, cores).amount) > 0:
+        limits.append(float(budget.money.amount / hour * Decimal(3600)))
     return Seconds(min(limits))

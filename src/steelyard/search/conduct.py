@@ -18,6 +18,7 @@ from steelyard.decide import Decision, check_currencies
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
+from steelyard.money.energy import Rapl
 from steelyard.recipe import Given
 from steelyard.registry import learners
 from steelyard.search.allowance import CLOSING, Allowance
@@ -78,7 +79,7 @@ def conduct(
     with folder.locked():
         try:
             with contextlib.closing(EventLog(folder.events)) as log:
-                journal = Journal(log)
+                journal = Journal(log, Rapl.found() if spec.compute.executor == "local" else None)
                 base = base_of(journal.history, base)
                 session = Session(
                     spec=spec,

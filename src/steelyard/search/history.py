@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.contracts import Ending, Trial
 from steelyard.decide import Decision
+from steelyard.money.energy import Metered
 from steelyard.recipe import Recipe, from_json
 from steelyard.search.codec import figures_from_json, trial_from_json, weight_from_json
 from steelyard.search.events import Event
@@ -37,6 +38,8 @@ class History:
     weigh_seconds: float = 0.0
     final_seconds: float = 0.0
     elapsed: float = 0.0
+    metered: Metered = field(default_factory=Metered)
+    """What the machine's own counters saw of the run's energy."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
@@ -48,6 +51,12 @@ class History:
 
     def take(self, event: Event) -> None:
         """Fold one more event."""
+        if "joules" in event.facts:
+            self.metered = Metered(
+                joules=self.metered.joules + event.facts["joules"],
+                seconds=self.metered.seconds + max(0.0, event.elapsed - self.elapsed),
+                memory=event.facts["joules_of_memory"],
+            )
         self.elapsed = max(self.elapsed, event.elapsed)
         _FOLDS[event.kind](self, event.facts)
 

@@ -15,6 +15,7 @@ from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
 from steelyard.money import Prices
+from steelyard.money.energy import hourly
 from steelyard.recipe import Given, Recipe, Train, to_json
 from steelyard.registry import learners, levers
 from steelyard.search.allowance import Allowance, seconds_of
@@ -85,7 +86,7 @@ def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:
     the horizon. Costs follow this run's clock where a budget of time or money binds it.
     """
     limit = seconds_of(spec.budget, prices, cores)
-    rate, currency = per_second(prices.core_hour.amount, cores), prices.currency
+    rate, currency = per_second(hourly(prices, cores)), prices.currency
     worth: Worth = Free(rate, currency)
     traffic = spec.serving.traffic
     if task.aim == "value" and traffic is not None and traffic.mean_rps > 0:

@@ -9,7 +9,8 @@ from steelyard.contracts import Schema
 from steelyard.data import store
 from steelyard.decide import serving_cost
 from steelyard.errors import RunUnreadable
-from steelyard.money import Entry, Prices, compute_entry, note_entry
+from steelyard.money import Entry, Ledger, Prices, compute_entry, note_entry
+from steelyard.money.energy import energy_entries, energy_of
 from steelyard.money.ledger import call_entry
 from steelyard.recipe import Given, describe
 from steelyard.search.events import read_events
@@ -17,7 +18,7 @@ from steelyard.search.folder import RunFolder
 from steelyard.search.history import History
 from steelyard.search.record import Final, RunRecord, Spent
 from steelyard.spec import Spec, parse
-from steelyard.units import Money, Seconds
+from steelyard.units import Seconds
 
 
 def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
@@ -33,10 +34,10 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
     if history.data is None:
         raise RunUnreadable(f"{folder.path} ended before its data was read; start a new run, or `run --resume` it")
     spec = spec or parse(folder.asked(), source=str(folder.spec))
-    prices = Prices.from_json(history.facts["prices"])  # those in force when it was run, whatever they are today
+    prices = prices_then(history)
     known = store.describe(folder.path)
     entries = tuple(entries_of(history, prices))
-    money = sum((e.amount for e in entries), start=Money(prices.core_hour.amount.amount * 0, prices.currency))
+    money = Ledger.of(entries, prices.currency).total
     return RunRecord(
         name=str(history.facts["name"]),
         folder=folder.path,
@@ -61,6 +62,12 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
     )
 
 
+def prices_then(history: History) -> Prices:
+    """Return the prices that were in force when a run was begun, whatever they are today."""
+    kept = history.facts["prices"]
+    return Prices.from_json({"read": str(history.facts["created"])[:10], **kept})
+
+
 def shipped(folder: RunFolder) -> Path | None:
     """Return the bundle that a run ships, once there is one; reads the events alone."""
     history = History.of(read_events(folder.events)[0])
@@ -76,7 +83,7 @@ def _ships(history: History) -> bool:
 
 
 def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
-    """Yield the ledger: each trial, the weighing, the refit, and what the cores held beside that.
+    """Yield the ledger: each trial, the weighing, the refit, what the cores held beside that, and the energy.
 
     Cores are paid for from the first second to the last, busy or not, so the lines sum to the whole command.
     """
@@ -96,6 +103,10 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
         yield compute_entry(what, Seconds(took), prices)
     rest = max(0.0, history.elapsed * cores - spent)
     yield compute_entry("reading data, deciding, reporting, idle cores", Seconds(rest), prices)
+    held = Seconds(history.elapsed)
+    energy = energy_of(history.facts["machine"], cores, held, history.metered, prices.tdp_watts)
+    if energy is not None and history.elapsed > 0:
+        yield from energy_entries(energy, prices)
     for sentence in dict.fromkeys(history.notes):
         yield note_entry(sentence, prices)
 

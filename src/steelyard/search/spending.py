@@ -125,6 +125,6 @@ class Pace:
         return seconds * max(self.factors.get(name, self.others) for name in names)
 
 
-def per_second(core_hour: Money, cores: int) -> float:
-    """Return what a second of the run costs: it holds its cores whether they work or not."""
-    return float(core_hour.amount) * cores / 3600
+def per_second(hour: Money) -> float:
+    """Return what a second of the run costs, from an hour of its cores: it holds them whether they work or not."""
+    return float(hour.amount) / 3600

@@ -50,8 +50,9 @@ def parse_price(text: str | None) -> MachinePrice | None:
     processors = len(os.sched_getaffinity(0))
     if text == CATALOGUE:
         catalogue: Any = importlib.import_module("steelyard.money")  # half a second that most servers need not spend
-        price = catalogue.Prices.load().core_hour
-        return MachinePrice(price.amount * processors, price.cited, processors)
+        prices = catalogue.Prices.load()
+        price = prices.core_hour
+        return MachinePrice(price.amount * processors, prices.cite(price), processors)
     try:
         amount = Money.parse(text)
     except ValueError as problem:
