@@ -23,6 +23,7 @@ from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
+from steelyard.report.attribution import attribution
 from steelyard.rows import read_rows, sample, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
@@ -340,6 +341,20 @@ def _described(registry: Any, name: str) -> dict[str, object]:
         return {"name": name, "about": str(problem)}
     facts = {part: str(getattr(thing, part)) for part in ("stage", "about", "paper") if hasattr(thing, part)}
     return {"name": name, **facts}
+
+
+def paid(folder: Path | str) -> dict[str, Any]:
+    """Return what each lever of a run cost and earned: the report's block ``attribution``.
+
+    Raises
+    ------
+    RunUnreadable
+        If there is no run in the folder, or nothing was decided in it yet.
+    """
+    told = attribution(open_run(folder).record)
+    if told is None:
+        raise RunUnreadable(f"nothing was decided in {folder} yet; go on with `steelyard run --resume {folder}`")
+    return told
 
 
 def price_rows(file: Path | None) -> list[dict[str, object]]:
