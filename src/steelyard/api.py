@@ -27,6 +27,7 @@ from steelyard.money.listing import listing
 from steelyard.money.shares import By, table
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
+from steelyard.report.attribution import attribution
 from steelyard.report.returns import returns_of
 from steelyard.rows import read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
@@ -402,3 +403,17 @@ def ledger_of(
     if parquet is not None:
         write_parquet(rows, parquet)
     return {**table(ledger, by, levers_of), "old": list(record.prices.old())}
+
+
+def paid(folder: Path | str) -> dict[str, Any]:
+    """Return what each lever of a run cost and earned: the report's block ``attribution``.
+
+    Raises
+    ------
+    RunUnreadable
+        If there is no run in the folder, or nothing was decided in it yet.
+    """
+    told = attribution(open_run(folder).record)
+    if told is None:
+        raise RunUnreadable(f"nothing was decided in {folder} yet; go on with `steelyard run --resume {folder}`")
+    return told

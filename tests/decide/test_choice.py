@@ -18,12 +18,13 @@ def said(decision):
 
 
 def test_of_two_equal_candidates_the_cheaper_is_taken_and_the_sentence_has_every_figure(bench):
-    decision = bench.decide([bench.candidate(1, 0.785, cost=0.02), bench.candidate(2, 0.789, cost=0.08)])
+    candidates = [bench.candidate(1, 0.785, cost=0.02), bench.candidate(2, 0.789, cost=0.08)]
+    decision = bench.decide(candidates, half=0.005)
     assert decision.number == 1
     assert decision.equal == (1,)
     assert decision.reasons[0] == "model-2 reaches roc_auc 0.789 (0.759 to 0.819) on validation, 5-fold."
     assert decision.reasons[1] == (
-        "model-1 is equal to it on these rows (difference 0.004, -0.016 to 0.024; tolerance 0.010) "
+        "model-1 is equal to it on these rows (difference 0.004, -0.001 to 0.009; tolerance 0.010) "
         "and costs 0.020 USD per million instead of 0.080 USD: take model-1."
     )
 
@@ -36,6 +37,13 @@ def test_a_loss_beyond_the_tolerance_is_not_equal_even_where_the_interval_covers
     assert "the better estimate stands" in said(decision)
 
 
+def test_a_loss_within_the_tolerance_is_not_equal_where_the_rows_do_not_rule_out_a_greater_one(bench):
+    decision = bench.decide([bench.candidate(1, 0.785, cost=0.02), bench.candidate(2, 0.789, cost=0.08)], half=0.02)
+    assert (decision.number, decision.equal) == (2, ())
+    assert "they do not rule out a loss beyond the tolerance of 0.010: the better estimate stands" in said(decision)
+    assert "these rows do not show that it is equal" in decision.passed_over[1]
+
+
 def test_a_loss_within_the_tolerance_is_not_equal_where_the_interval_excludes_zero(bench):
     decision = bench.decide([bench.candidate(1, 0.785, cost=0.02), bench.candidate(2, 0.789, cost=0.08)], half=0.001)
     assert decision.number == 2
@@ -44,13 +52,13 @@ def test_a_loss_within_the_tolerance_is_not_equal_where_the_interval_excludes_ze
 
 def test_a_difference_in_cost_that_is_within_noise_does_not_decide(bench):
     dear, cheap = bench.candidate(1, 0.789, cost=0.0101, noise=0.1), bench.candidate(2, 0.787, cost=0.0100, noise=0.1)
-    decision = bench.decide([dear, cheap])
+    decision = bench.decide([dear, cheap], half=0.005)
     assert decision.number == 1
     assert "model-2 is equal to it on these rows, but not cheaper to serve" in said(decision)
 
 
 def test_of_equal_candidates_that_cost_the_same_the_faster_is_taken(bench):
-    decision = bench.decide([bench.candidate(1, 0.789, ms=5.0), bench.candidate(2, 0.787, ms=1.0)])
+    decision = bench.decide([bench.candidate(1, 0.789, ms=5.0), bench.candidate(2, 0.787, ms=1.0)], half=0.005)
     assert decision.number == 2
     assert "answers in 1.000 ms instead of 5.000" in said(decision)
 
@@ -59,9 +67,9 @@ def test_equality_is_with_the_best_that_meets_every_target_not_with_one_that_doe
     slow, fast, faster = (
         bench.candidate(1, 0.90, ms=50.0, cost=0.5),
         bench.candidate(2, 0.80, ms=5.0, cost=0.1),
-        bench.candidate(3, 0.795, ms=1.0, cost=0.01),
+        bench.candidate(3, 0.797, ms=1.0, cost=0.01),
     )
-    decision = bench.decide([slow, fast, faster], serving=Serving(latency_p95_ms=20))
+    decision = bench.decide([slow, fast, faster], half=0.005, serving=Serving(latency_p95_ms=20))
     assert decision.feasible
     assert decision.number == 3
     assert decision.passed_over[1] == "Misses p95 latency by 30 ms."
@@ -176,7 +184,7 @@ def test_of_money_the_tolerance_is_a_share_of_what_learning_brings(bench):
     )
     constant = bench.candidate(0, 0.0, half=5.0)
     best, near = bench.candidate(1, 1000.0, half=50.0, cost=0.9), bench.candidate(2, 995.0, half=50.0, cost=0.1)
-    assert bench.decide([constant, best, near], half=20.0, aim="value", task=task, baseline=0).number == 2
+    assert bench.decide([constant, best, near], half=5.0, aim="value", task=task, baseline=0).number == 2
     far = bench.candidate(2, 985.0, half=50.0, cost=0.1)
     assert bench.decide([constant, best, far], half=20.0, aim="value", task=task, baseline=0).number == 1
 
@@ -188,7 +196,7 @@ def test_among_figures_that_rows_do_not_tell_apart_the_one_expected_to_be_best_i
     decision = bench.decide([lucky, solid], expected={1: 0.79, 2: 0.80}, **quality)
     assert decision.number == 2
     assert any("has a better figure (difference 0.010" in reason for reason in decision.reasons)
-    assert "Equal" in decision.passed_over[1]
+    assert "as is expected of it" in decision.passed_over[1]
 
 
 @pytest.mark.parametrize(("whole", "taken"), [(0.797, 1), (0.78, 3), (None, 1)])
@@ -210,8 +218,8 @@ def test_fewer_columns_count_as_no_better_than_all_when_they_are_held_against_th
 def test_fewer_columns_that_are_worse_than_all_count_as_what_they_are(bench):
     step = Step(lever="select", settings=Settings(columns='["a"]'))
     fewer = bench.candidate(1, 0.785, cost=0.02, recipe=Train(learner="linear", plan=Plan(parts=(step,))))
-    everything = bench.candidate(2, 0.795, cost=0.05, recipe=Train(learner="linear"))
-    assert bench.decide([fewer, everything, bench.candidate(3, 0.80, cost=0.08)]).number == 2
+    everything = bench.candidate(2, 0.796, cost=0.05, recipe=Train(learner="linear"))
+    assert bench.decide([fewer, everything, bench.candidate(3, 0.80, cost=0.08)], half=0.005).number == 2
 
 
 def test_a_figure_that_is_told_apart_is_taken_whatever_was_expected(bench):
@@ -278,7 +286,7 @@ def test_a_good_shrunk_model_is_taken(bench, family):
         bench.candidate(1, 0.80, recipe=parent, ms=4.0, cost=0.4),
         bench.candidate(2, 0.797, recipe=child, size=300, ms=1.0, cost=0.1),
     ]
-    assert bench.decide(candidates).number == 2
+    assert bench.decide(candidates, half=0.005).number == 2
 
 
 CLEANED = Train(learner="lightgbm", data=(Step(lever="clean"),))

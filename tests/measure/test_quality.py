@@ -9,7 +9,7 @@ import pytest
 
 from steelyard.contracts import Answer, Problem, Task
 from steelyard.errors import SteelyardError
-from steelyard.measure import paired, quality, resampling
+from steelyard.measure import jointly, paired, quality, resampling
 from steelyard.measure.resampling import Bootstrap
 from steelyard.tasks import metric, metrics_for
 
@@ -25,16 +25,37 @@ def test_every_metric_that_applies_is_measured_and_lies_in_its_own_interval(bina
         assert estimate.source == "bootstrap of 200 rows, 200 resamples, seed 0"
 
 
-def test_the_interval_is_that_of_a_plain_bootstrap(numeric, answers):
+def test_the_interval_is_that_of_a_plain_bootstrap_at_the_corrected_levels(numeric, answers):
     target, answer = answers(numeric, 60)
-    rng = np.random.default_rng(3)
-    plain = []
-    for _ in range(400):
-        drawn = rng.integers(0, 60, 60)
-        plain.append(np.abs(target[drawn] - answer.decided[drawn]).mean())
+    rng, errors = np.random.default_rng(3), np.abs(target - answer.decided)
+    plain = [errors[rng.integers(0, 60, 60)].mean() for _ in range(400)]
+    left = np.array([np.delete(errors, row).mean() for row in range(60)])
     found = quality(numeric, target, answer, seed=3, resamples=400, names=["mae"])["mae"]
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])), rel=1e-12)
+    levels = Bootstrap(rows=60).levels(left, bounded=False)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(plain, levels)), rel=1e-12)
     assert found.unit == "units of the target"
+
+
+def test_percentiles_lean_towards_the_long_tail_and_widen_where_few_rows_decide():
+    rng = np.random.default_rng(0)
+    even, few = rng.uniform(-1, 1, 200), np.r_[np.zeros(197), 30.0, 40.0, 50.0]
+    mild, heavy = (Bootstrap(rows=200).levels((x.sum() - x) / 199) for x in (even, few))
+    assert mild == pytest.approx((0.025, 0.975), abs=0.002)
+    assert heavy[0] > 1 - heavy[1]
+    assert heavy[1] > mild[1]
+    wide = Bootstrap(rows=200).levels(np.r_[few, -few][::2], bounded=False)
+    assert wide[1] - wide[0] > mild[1] - mild[0]
+
+
+@pytest.mark.parametrize("rows", [30, 900, 30_000, 200_000])
+def test_parts_that_are_left_out_cover_every_row_once_and_are_bounded(rows):
+    sets = list(Bootstrap(rows=rows, seed=2).without())
+    if rows == 200_000:
+        assert not sets
+        return
+    gone = sum((1 - counts).sum(axis=0) for counts in sets)
+    assert (gone == 1).all()
+    assert sum(len(counts) for counts in sets) <= min(rows, 200)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(binary):
@@ -246,3 +267,20 @@ def test_a_metric_that_does_not_apply_is_refused(numeric, answers):
         quality(numeric, target, answer, names=["accuracy"])
     with pytest.raises(SteelyardError, match="did you mean 'rmse'"):
         paired("rmsee", numeric, target, answer, answer)
+
+
+def test_joint_figures_are_those_of_the_same_resamples_and_better_when_higher(numeric, answers):
+    target, _ = answers(numeric, 120)
+    noise = np.random.default_rng(0).normal(0, 1, 120)
+    near, far = (Answer((target + s * noise)[:, None], target + s * noise) for s in (0.2, 0.6))
+    draws = jointly("rmse", numeric, target, [near, far], resamples=200, seed=4)
+    counts = np.concatenate(list(Bootstrap(rows=120, seed=4).counts(200)))
+    assert draws.shape == (200, 2)
+    assert draws[:, 1] == pytest.approx(-metric("rmse").resample(numeric, target, far, counts))
+    assert (draws[:, 0] > draws[:, 1]).all()
+
+
+def test_many_answers_get_fewer_joint_resamples(numeric, answers, monkeypatch):
+    target, answer = answers(numeric, 500)
+    monkeypatch.setattr(resampling, "WORK", 500 * 4 * 150)
+    assert len(jointly("mae", numeric, target, [answer] * 4)) == 150

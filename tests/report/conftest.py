@@ -114,7 +114,7 @@ def make_record(spec=None):
         name="credit",
         data="german_credit/data.csv.gz",
         target="class",
-        quality=Quality(metric="roc_auc", at_least=0.78),
+        quality=Quality(metric="roc_auc", at_least=0.78, tolerance=0.025),
         serving=Serving(latency_p95_ms=20, traffic=Traffic(mean_rps=50, peak_rps=200)),
         budget=Budget(minutes=1, trials=10),
     )

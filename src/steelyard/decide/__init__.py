@@ -6,11 +6,15 @@ from steelyard.decide.comparison import Paired
 from steelyard.decide.confirm import confirm
 from steelyard.decide.decision import Decision, TargetCheck
 from steelyard.decide.serving import serving_cost
+from steelyard.decide.sureness import Regret, Relaxation, Right
 
 __all__ = [
     "Candidate",
     "Decision",
     "Paired",
+    "Regret",
+    "Relaxation",
+    "Right",
     "TargetCheck",
     "candidate",
     "check_currencies",

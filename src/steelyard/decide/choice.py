@@ -13,6 +13,7 @@ from steelyard.decide.columns import ceilings
 from steelyard.decide.comparison import Comparison, Paired, Verdict, tolerance_of
 from steelyard.decide.decision import Decision
 from steelyard.decide.lineup import Lineup, Outcome
+from steelyard.decide.right import Joint, weigh
 from steelyard.decide.shrunk import rejections
 from steelyard.decide.targets import check, targets
 from steelyard.errors import NothingMeasured
@@ -29,15 +30,15 @@ def decide(
     task: Task,
     baseline: int | None = None,
     expected: Mapping[int, float] | None = None,
+    joint: Joint | None = None,
 ) -> Decision:
     """Choose among measured candidates, and say why in sentences.
 
     Those that meet every target are compared with the best of them, pairwise on the same rows. Two are equal
-    when the paired 95% interval of the difference covers zero and the observed loss is within
-    ``quality.tolerance``; then the cheaper to serve is taken. Fewer columns, chosen by the same rows, count there as no
-    better than all of them. Where values are given, money decides: the value
-    of the decisions less what serving them costs. If no candidate meets every target, the one nearest to them
-    is returned, ``feasible`` is false, and the tightest target is named.
+    when the paired 95% interval of the loss covers zero and ends within ``quality.tolerance``; then the cheaper to
+    serve is taken. Fewer columns, chosen by the same rows, count there as no better than all of them. Where values are
+    given, money decides: the value of the decisions less what serving them costs. If no candidate meets every target,
+    the one nearest to them is returned, ``feasible`` is false, and the tightest target is named.
 
     Parameters
     ----------
@@ -57,6 +58,9 @@ def decide(
     expected : mapping, optional
         By number, the aim that a candidate is expected to have, higher better, where its validation figure owes
         something to luck.
+    joint : callable, optional
+        ``joint(numbers)``: the aim of several trials on the same resamples; how sure the decision is goes untold
+        without it.
 
     Raises
     ------
@@ -86,6 +90,7 @@ def decide(
         targets=lineup.checks[outcome.chosen.number],
         tightest=None if tightest is None else tightest.name,
         frontier=tuple(c.number for c in frontier(pool, metric)),
+        right=None if joint is None else weigh(outcome, joint, spec),
     )
 
 

@@ -1,4 +1,13 @@
-"""Pairwise comparison on the same rows, and what it says: equal, not distinguishable, or apart."""
+"""Pairwise comparison on the same rows, and what it says: equal, not distinguishable, or apart.
+
+Equal is what was shown, not what could not be refuted: the whole interval of the loss must lie within the tolerance, so
+that a candidate that is truly worse by more is called equal in one case of forty at most, however few the rows [1]_.
+
+References
+----------
+.. [1] Schuirmann. A comparison of the two one-sided tests procedure and the power approach for assessing the
+   equivalence of average bioavailability. Journal of Pharmacokinetics and Biopharmaceutics, 1987.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +28,9 @@ class Verdict(Enum):
     """What a paired difference says of the second of two candidates."""
 
     EQUAL = "equal"
-    """The interval covers zero and the observed loss is within the tolerance."""
+    """The interval of the loss covers zero and ends within the tolerance."""
     UNCLEAR = "not distinguishable with these rows"
-    """The interval covers zero, but the observed loss is beyond the tolerance."""
+    """The interval covers zero, but a loss beyond the tolerance too."""
     APART = "apart"
 
 
@@ -61,10 +70,10 @@ class Comparison:
 
     def verdict(self, best: Candidate, other: Candidate) -> Verdict:
         """Say whether ``other`` is as good as ``best``."""
-        self.difference(best, other)
+        loss = self.difference(best, other)
         if not self._bare[best.number, other.number].overlaps(0.0):
             return Verdict.APART  # by quality alone: a difference in serving cost, which has no spread, is no evidence
-        return Verdict.EQUAL if self.close(best, other) else Verdict.UNCLEAR
+        return Verdict.EQUAL if self.close(best, other) and self.within(loss.high) else Verdict.UNCLEAR
 
     def surely(self, best: Candidate, other: Candidate, tried: int) -> bool:
         """Tell whether the best of ``tried`` figures is ahead by more than luck: its interval widened by Bonferroni.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steelyard.decide.sureness import Right
 from steelyard.units import Estimate
 
 
@@ -54,7 +55,7 @@ class Decision:
 
     ``equal`` names the candidates that the rule held equal to the best one; ``rejected`` holds one sentence for
     each that was never in question, ``passed_over`` one for every other that was not chosen; ``tightest`` names
-    the target that is furthest from being met, where no candidate meets them all.
+    the target that is furthest from being met, where no candidate meets them all; ``right`` tells how sure it is.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Decision:
     targets: tuple[TargetCheck, ...] = ()
     tightest: str | None = None
     frontier: tuple[int, ...] = ()
+    right: Right | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; :meth:`from_json` reads it back."""
@@ -79,6 +81,7 @@ class Decision:
             "targets": [t.to_json() for t in self.targets],
             "tightest": self.tightest,
             "frontier": list(self.frontier),
+            "right": None if self.right is None else self.right.to_json(),
         }
 
     @classmethod
@@ -94,4 +97,5 @@ class Decision:
             targets=tuple(TargetCheck.from_json(t) for t in data["targets"]),
             tightest=data["tightest"],
             frontier=tuple(data["frontier"]),
+            right=Right.from_json(data["right"]) if data.get("right") else None,
         )

@@ -101,6 +101,11 @@ def _second(lineup: Lineup, best: Candidate, second: Candidate) -> str:
     name, compared = lineup.title(second), _difference(lineup.comparison.difference(best, second))
     if lineup.comparison.verdict(best, second) is Verdict.APART:
         return f"The next best, {name}, is behind ({compared})."
+    if lineup.comparison.close(best, second):
+        return (
+            f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but they do not rule "
+            f"out a loss beyond the tolerance of {figure(lineup.comparison.tolerance)}: the better estimate stands."
+        )
     if lineup.comparison.within(lineup.comparison.worth(best) - lineup.comparison.worth(second)):
         return (
             f"The next best, {name}, is not distinguishable from it with these rows ({compared}), but its columns were "
@@ -194,7 +199,6 @@ def _gain(outcome: Outcome) -> str:
 
 def _why_not(outcome: Outcome, candidate: Candidate) -> str:
     lineup, best = outcome.lineup, outcome.best
-    name = lineup.comparison.metric.name
     if missed := lineup.missed(candidate):
         by_name = {t.name: t for t in lineup.targets}
         parts = [f"{NAMES.get(m.name, m.name)} by {amount(by_name[m.name], m.short)}" for m in missed]
@@ -204,7 +208,15 @@ def _why_not(outcome: Outcome, candidate: Candidate) -> str:
     if candidate in outcome.equal:
         return f"Equal to {lineup.title(best)} on these rows, but not the cheapest to serve."
     behind = lineup.comparison.worth(best) - lineup.comparison.worth(candidate)
+    if lineup.comparison.close(best, candidate):
+        return f"{_lag(outcome, behind)}: these rows do not show that it is equal, so the better estimate stands."
     if lineup.comparison.within(behind):
         counted = figure(lineup.comparison.behind(best, candidate))
         return f"Its columns were chosen by these rows; on all of them it is behind {lineup.title(best)} by {counted}."
-    return f"Behind {lineup.title(best)} by {figure(behind)} in {name}."
+    return f"{_lag(outcome, behind)}."
+
+
+def _lag(outcome: Outcome, behind: float) -> str:
+    lineup = outcome.lineup
+    place = f"by {figure(behind)}" if behind >= 0 else "as is expected of it"
+    return f"Behind {lineup.title(outcome.best)} {place} in {lineup.comparison.metric.name}"

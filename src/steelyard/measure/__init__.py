@@ -5,7 +5,7 @@ memory; :mod:`steelyard.measure.resources` tells what a process uses.
 """
 
 from steelyard.measure.answers import AnswerUnfit, check_answer
-from steelyard.measure.judging import paired, quality
+from steelyard.measure.judging import jointly, paired, quality
 from steelyard.measure.outcomes import outcomes
 from steelyard.measure.resources import cores, cpu_seconds, peak_rss_bytes, rss_bytes
 from steelyard.measure.weighing import weigh
@@ -15,6 +15,7 @@ __all__ = [
     "check_answer",
     "cores",
     "cpu_seconds",
+    "jointly",
     "outcomes",
     "paired",
     "peak_rss_bytes",

@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.attribution import attribution
 from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
@@ -45,6 +46,7 @@ def build(record: RunRecord) -> Json:
             "labels": record.spent.labels,
         },
         "decision": _decision(record, names),
+        "attribution": attribution(record),
         "frontier": [by_number[number] for number in line],
         "trials": rows,
         "checks": [dict(finding) for finding in record.findings],
@@ -102,6 +104,7 @@ def _decision(record: RunRecord, names: Mapping[int, str]) -> Json | None:
         "targets": [target.to_json() for target in decision.targets],
         "tightest": decision.tightest,
         "equal": list(decision.equal),
+        "right": None if decision.right is None else decision.right.to_json(),
     }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from steelyard.contracts import Answer, Ending, Errand, Trial, known
+from numpy.typing import NDArray
+
+from steelyard.contracts import Answer, Ending, Errand, Floats, Ints, Task, Trial, known
 from steelyard.data import Dataset
 from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
-from steelyard.measure import paired
+from steelyard.measure import jointly, paired
 from steelyard.recipe import Given, Recipe, Train, trainings
 from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
@@ -20,7 +24,7 @@ from steelyard.search.final import Shipped, shipped_to_json
 from steelyard.search.loop import Loop
 from steelyard.search.making import part_answer, validation_of
 from steelyard.search.store import Store, measured_bundle
-from steelyard.tasks import metric
+from steelyard.tasks import Metric, metric
 from steelyard.units import Estimate, Seconds
 
 READING = 2.0
@@ -31,6 +35,21 @@ BRIEF, SOON = 0.5, 1.5
 """Seconds that a refit may need to be made although less than :data:`SHIPPING` is left, and what it leaves at least."""
 PATIENCE = 10.0
 """Seconds of a refit that is still made after Ctrl-C."""
+
+
+class _Rows(NamedTuple):
+    """The validation rows, and where they stand among those that were scored."""
+
+    task: Task
+    aim: Metric
+    where: Ints
+    target: NDArray[Any]
+    weights: Floats | None
+    groups: Ints | None
+
+    def answer(self, whole: Answer) -> Answer:
+        """Return the answers of these rows."""
+        return part_answer(whole, self.where)
 
 
 @dataclass(slots=True)
@@ -44,19 +63,22 @@ class Pairs:
 
     def __call__(self, first: int, second: int) -> Estimate:
         """Return first minus second in the aim, higher better, with its 95% interval."""
+        rows = self._rows
+        one, other = (rows.answer(self._answer(number)) for number in (first, second))
+        return paired(rows.aim, rows.task, rows.target, one, other, weights=rows.weights, groups=rows.groups)
+
+    def joint(self, numbers: Sequence[int]) -> Floats:
+        """Return the aim of several trials, higher better, on the same resamples: shape (B, trials)."""
+        rows = self._rows
+        answers = [rows.answer(self._answer(number)) for number in numbers]
+        return jointly(rows.aim, rows.task, rows.target, answers, weights=rows.weights, groups=rows.groups)
+
+    @property
+    def _rows(self) -> _Rows:
         where, held = validation_of(self.dataset)
-        rows = self.dataset.partition.validation
-        clusters = self.dataset.clusters
-        groups = None if clusters is None else clusters[rows]
-        return paired(
-            metric(self.dataset.task.aim),
-            self.dataset.task,
-            held.target,
-            part_answer(self._answer(first), where),
-            part_answer(self._answer(second), where),
-            weights=held.weights,
-            groups=groups,
-        )
+        clusters, task = self.dataset.clusters, self.dataset.task
+        groups = None if clusters is None else clusters[self.dataset.partition.validation]
+        return _Rows(task, metric(task.aim), where, held.target, held.weights, groups)
 
     def _answer(self, number: int) -> Answer:
         if number not in self._answers:
@@ -78,10 +100,12 @@ def choose(loop: Loop) -> Decision:
     if not found:
         raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
     constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner == "constant"]
+    pairs = Pairs(dataset, loop.store, {t.number: t.recipe for t in trials})
     return decide(
         found,
         metric=metric(dataset.task.aim),
-        paired=Pairs(dataset, loop.store, {t.number: t.recipe for t in trials}),
+        paired=pairs,
+        joint=pairs.joint,
         spec=spec,
         task=dataset.task,
         baseline=constants[0] if constants else None,

@@ -126,6 +126,11 @@ class Metric:
             return f"metric {self.name!r} needs the money that outcomes are worth; give `value:` in the spec"
         return None
 
+    @property
+    def bounded(self) -> bool:
+        """Whether it has a lowest and a highest value, so that one row can only move it so far."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
     def unit_for(self, task: Task) -> str:
         """Return the unit, in the task's own currency where it is money."""
         return self.unit.replace("money", task.currency)
