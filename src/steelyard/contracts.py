@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.clock import Times
 from steelyard.recipe import Plan, Recipe, Scalar, Settings, Train
 from steelyard.units import NO_TIME, Estimate, Money, Seconds
 
@@ -389,6 +390,8 @@ class Trial:
     importance: Mapping[str, float] = field(default_factory=dict)
     """By column, how much the loss rises when it is shuffled: log loss, or squared error over the target's variance.
     Empty where it was not measured."""
+    times: Times | None = None
+    """Where its seconds went; ``None`` where it left nothing, or was run before there was a clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

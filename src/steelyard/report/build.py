@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.search.record import RunRecord
 from steelyard.tasks import metric
@@ -53,6 +54,7 @@ def build(record: RunRecord) -> Json:
         "columns": [{"name": c.name, "kind": c.kind.value, "missing": c.missing} for c in record.schema.columns],
         "test_reads": record.test_reads,
         "machine": dict(record.machine),
+        "bottlenecks": bottlenecks(record),
         "notes": list(record.notes),
         "spec": record.spec.to_yaml(),
     }

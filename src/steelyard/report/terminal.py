@@ -23,6 +23,7 @@ from steelyard.report.words import (
     price,
     size,
     spent,
+    time_words,
     times,
     verdict,
 )
@@ -45,6 +46,7 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield _decision(report)
     yield from _others(report)
     yield _ledger(report)
+    yield from _time(report)
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
     yield _end(report)
@@ -117,6 +119,14 @@ def _ledger(report: Json) -> RenderableType:
         table.add_row(kind, money(amount, ledger["currency"]), style="bold" if kind == "total" else "")
     cited = bullet(price(report["prices"]["core_hour"]))
     return Group(Text("Spent", style="bold"), Padding(table, (0, 0, 0, 2)), cited, Text(""))
+
+
+def _time(report: Json) -> Iterator[RenderableType]:
+    """Say where the time of the trials went."""
+    if report.get("bottlenecks"):
+        yield Text("Time", style="bold")
+        yield from (bullet(line) for line in time_words(report["bottlenecks"]))
+        yield Text("")
 
 
 def _findings(report: Json) -> Iterator[RenderableType]:

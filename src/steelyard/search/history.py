@@ -79,6 +79,7 @@ def trial_of(number: int, lever: str, outcome: Outcome, protocol: str) -> Trial:
         cpu_seconds=Seconds(outcome.cpu_seconds),
         peak_bytes=outcome.peak_bytes,
         importance=outcome.importance,
+        times=outcome.times,
     )
 
 
