@@ -5,13 +5,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := .venv-demo
 CLIENTS := .venv-clients
+MLFLOW := .venv-mlflow
 # The build of PyTorch to install first: with none there, a range may bring gigabytes of CUDA packages.
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity experience baseline clean preflight
+.PHONY: help test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -58,6 +59,15 @@ $(CLIENTS)/.installed: tests/serve/clients/requirements.txt | preflight
 test-clients: install $(CLIENTS)/.installed  ## tritonclient and kserve, unchanged, make every call of the protocol
 	$(PYTEST) -m slow tests/serve/clients
 
+$(MLFLOW)/.installed: pyproject.toml constraints.txt | preflight
+	@echo "installing MLflow beside the core install into $(MLFLOW) (600 MB, some minutes)"
+	@test -x $(MLFLOW)/bin/python || $(PYTHON) -m venv $(MLFLOW)
+	@$(MLFLOW)/bin/python $(PIP) "$$(sed -n '/^mlflow==/p' constraints.txt)" -e '.[mlflow]' onnx
+	@touch $@
+
+test-mlflow: install $(MLFLOW)/.installed  ## MLflow, unchanged, takes an exported run and loads its model
+	$(PYTEST) -m slow tests/export
+
 COUNT ?= 20000
 SEED  ?= 0
 fuzz-serve: install  ## About COUNT generated requests with SEED: no reply may be a failure of the server
@@ -66,7 +76,7 @@ fuzz-serve: install  ## About COUNT generated requests with SEED: no reply may b
 	STEELYARD_FUZZ=$$(($(COUNT) / 15 + 1)) $(PYTEST) -m slow --hypothesis-seed=$(SEED) tests/serve/test_fuzz.py tests/serve/grpc/test_fuzz.py
 
 proto: install  ## Compile the messages of gRPC anew
-	$(BIN)/python -m grpc_tools.protoc -I src/steelyard/serve/grpc --descriptor_set_out=src/steelyard/serve/grpc/inference.binpb inference.proto
+	$(BIN)/python -m grpc_tools.protoc -I src/steelyard/serve/grpc --descriptor_set_out=src/steelyard/serve/grpc/inference.binpb inference.proto health.proto
 
 lint: install  ## Style, and who may import whom
 	$(BIN)/ruff check .
@@ -85,6 +95,9 @@ docs: install  ## Make the pages that are made from the code
 
 readme: install  ## Put the demo's output and the picture of its report into the READMEs
 	$(BIN)/python docs/demo.py
+
+try-it: install  ## Take the picture of the page that tries a served model
+	$(BIN)/python docs/try_it.py
 
 bench-start: install $(DEMO)/.installed  ## Import, --help, demo and the engine's overhead, against their bars
 	$(BIN)/python benchmarks/start.py
@@ -111,5 +124,5 @@ baseline: install  ## Write the baseline of quality and size anew (its diff is w
 	$(BIN)/python tests/quality/scenarios.py
 
 clean:  ## Remove what the targets made: environments, caches, runs
-	rm -rf $(VENV) $(DEMO) $(CLIENTS) .venv-bench benchmarks/tables/cache benchmarks/serve/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
+	rm -rf $(VENV) $(DEMO) $(CLIENTS) $(MLFLOW) .venv-bench benchmarks/tables/cache benchmarks/serve/cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist runs
 	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -28,6 +28,7 @@ from steelyard.money.shares import By, table
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
 from steelyard.report.attribution import attribution
+from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
 from steelyard.rows import read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
@@ -347,19 +348,7 @@ def _spec(spec: Spec | Path | str) -> tuple[Spec, Path | None]:
 def _frame(rows: list[dict[str, Any]]) -> Any:
     """Return rows of the report as a frame: nested figures become columns such as ``roc_auc`` and ``roc_auc_low``."""
     polars = need("polars", for_="a run as a data frame")
-    return polars.DataFrame([_flat(row) for row in rows])
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if name in {"validation", "figures"}:
-            flat |= _flat(value)
-        elif isinstance(value, Mapping) and "low" in value:
-            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
-        elif not isinstance(value, Mapping | list):
-            flat.setdefault(name, value)
-    return flat
+    return polars.DataFrame([flat(row) for row in rows])
 
 
 def registered(kind: str) -> list[dict[str, object]]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.clock import Times
 from steelyard.recipe import Plan, Recipe, Scalar, Settings, Train
 from steelyard.units import NO_TIME, Estimate, Money, Seconds
 
@@ -425,6 +426,8 @@ class Trial:
     Empty where it was not measured."""
     outcomes: Mapping[str, Any] = field(default_factory=dict)
     """How often each outcome came about in the validation rows (:mod:`steelyard.measure.outcomes`), plain JSON."""
+    times: Times | None = None
+    """Where its seconds went; ``None`` where it left nothing, or was run before there was a clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,12 @@ class DeploymentRefused(SteelyardError):
     exit_code = Exit.DEPLOYMENT_REFUSED
 
 
+class ExportRefused(SteelyardError):
+    """A run that cannot be written in another form as it was asked for."""
+
+    exit_code = Exit.USAGE
+
+
 class ServerUnreachable(SteelyardError):
     """A server that cannot be reached, is not ready, or does not answer in time."""
 
@@ -210,6 +216,8 @@ EXTRA_OF = {
     "google": "grpc",
     "opentelemetry": "otel",
     "psycopg": "postgres",
+    "mlflow": "mlflow",
+    "tensorboard": "tensorboard",
 }
 
 

@@ -11,14 +11,19 @@ import yaml
 from steelyard.errors import RequestInvalid
 from steelyard.serve import parse_log, parse_price
 from steelyard.serve.alerts import Targets, written
+from steelyard.serve.metrics import Metrics, of_workers
 
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None, reason="promtool is not installed (Debian, Ubuntu: apt-get install prometheus)"
 )
 THEIRS = {"up"}
-ELSEWHERE = {"steelyard_escalation_alarms_total", "steelyard_compared_rows_total"}
-"""Told by servers that escalate, and by those that compare versions."""
+ELSEWHERE = {
+    "steelyard_escalation_alarms_total",
+    "steelyard_compared_rows_total",
+    "steelyard_worker_restarts_total",
+}
+"""Told by servers that escalate, by those that compare versions, and by those of several workers."""
 MODEL = 'job="steelyard",instance="a:1",model="m",version="1"'
 SERVER = 'job="steelyard",instance="a:1"'
 
@@ -37,7 +42,7 @@ def test_prometheus_takes_the_rules(tmp_path, targets):
     (tmp_path / "alerts.yaml").write_text(written(targets))
     done = promtool("check", "rules", tmp_path / "alerts.yaml")
     assert done.returncode == 0, done.stderr
-    assert "13 rules found" in done.stdout
+    assert "14 rules found" in done.stdout
 
 
 def test_every_metric_of_a_rule_is_one_that_the_server_tells(start, tmp_path):
@@ -64,6 +69,14 @@ def test_every_metric_and_every_alert_stands_on_the_page(start, tmp_path):
     assert {rule["alert"] for rule in rules() if "alert" in rule} == set(re.findall(r"`(Steelyard\w+)`", page))
 
 
+def test_what_the_workers_alert_asks_for_is_what_their_supervisor_tells():
+    metrics = Metrics()
+    of_workers(metrics)
+    assert "steelyard_worker_restarts_total 0" in metrics.text().splitlines()
+    (rule,) = [rule for rule in rules() if rule.get("alert") == "SteelyardWorkersDie"]
+    assert "steelyard_worker_restarts_total{" in rule["expr"]
+
+
 def test_every_alert_says_what_is_wrong_and_what_to_do():
     for rule in rules():
         if "alert" in rule:
@@ -77,6 +90,7 @@ FIRES = {
     "SteelyardDown": {f"up{{{SERVER}}}": "1 0x60"},
     "SteelyardNotReady": {f"steelyard_ready{{{SERVER}}}": "1 0x60"},
     "SteelyardRestarts": {f"process_start_time_seconds{{{SERVER}}}": "0x29 1 1 2 2 3 3 4x30"},
+    "SteelyardWorkersDie": {f"steelyard_worker_restarts_total{{{SERVER}}}": "0x40 3x20"},
     "SteelyardErrors": {
         f'steelyard_requests_total{{{SERVER},route="predict",code="200"}}': "0+98x60",
         f'steelyard_requests_total{{{SERVER},route="infer",code="500"}}': "0+2x60",
@@ -108,6 +122,7 @@ QUIET = {
     "SteelyardDown": {f"up{{{SERVER}}}": "1x59 0"},
     "SteelyardNotReady": {f"steelyard_ready{{{SERVER}}}": "0x50 1x20"},
     "SteelyardRestarts": {f"process_start_time_seconds{{{SERVER}}}": "0x30 1x30"},
+    "SteelyardWorkersDie": {f"steelyard_worker_restarts_total{{{SERVER}}}": "5x40 6x20"},
     "SteelyardErrors": {
         f'steelyard_requests_total{{{SERVER},route="predict",code="200"}}': "0+995x60",
         f'steelyard_requests_total{{{SERVER},route="predict",code="500"}}': "0+5x60",

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from steelyard.errors import Exit
+
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 BODY = json.dumps({"age": 3})
 
@@ -296,6 +298,45 @@ def test_the_one_that_hangs_says_where(fleet, tmp_path):
     served = fleet("--workers", 2, "--hang-seconds", 1, script=script)
     served.becomes(lambda: served.metrics()["steelyard_worker_restarts_total",] == 1)
     assert "Fatal Python error: Aborted" in served.end()
+
+
+STUCK = """
+import pathlib, time
+from steelyard.serve.fleet import worker
+
+def make(*given, make_app=worker.make_app):
+    if pathlib.Path({when!r}).exists():
+        time.sleep(100)
+    return make_app(*given)
+
+worker.make_app = make
+from steelyard.cli import main
+main()
+"""
+
+
+def test_a_worker_that_never_opens_the_bundle_ends_the_start_with_a_sentence(fleet, tmp_path):
+    (tmp_path / "stuck").touch()
+    script = STUCK.format(when=str(tmp_path / "stuck"))
+    served = fleet("--workers", 2, "--start-seconds", 1, script=script)
+    _, errors = served.process.communicate(timeout=20)
+    assert served.process.returncode == int(Exit.SERVING_REFUSED)
+    assert "did not get on for 1 s while it opens the bundle" in errors
+    assert "--start-seconds" in errors.splitlines()[-1]
+    assert "Fatal Python error: Aborted" in errors  # it says where it stood
+
+
+def test_a_new_worker_that_never_opens_the_bundle_leaves_the_old_ones_at_work(fleet, tmp_path):
+    served = fleet("--workers", 2, "--start-seconds", 1, script=STUCK.format(when=str(tmp_path / "stuck")))
+    workers = set(served.workers)
+    (tmp_path / "stuck").touch()
+    served.signal(signal.SIGHUP)
+    served.becomes(lambda: len(served.workers) == 3)
+    served.becomes(lambda: set(served.workers) == workers)
+    assert json.loads(served.get("/v2/health/ready")) == {"ready": True}
+    errors = served.end()
+    assert len(events(errors, "worker_hangs")) == 1
+    assert events(errors, "renewing_stopped")
 
 
 def test_a_killed_supervisor_takes_its_workers_along(fleet):

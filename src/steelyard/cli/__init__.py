@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from steelyard.cli import deploying, escalation, lists, logs, pricing, releases, returning, runs, serving
+from steelyard.cli import deploying, escalation, exporting, lists, logs, pricing, releases, returning, runs, serving
 from steelyard.cli.words import app, let_go_of_output
 from steelyard.errors import Exit, SteelyardError
 
@@ -16,6 +16,7 @@ __all__ = [
     "app",
     "deploying",
     "escalation",
+    "exporting",
     "lists",
     "logs",
     "main",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +39,7 @@ def serve(  # noqa: PLR0917 - options by name, all of them
     ] = None,
     grace: Annotated[int, typer.Option(help="Seconds for requests in flight once it is told to stop.")] = 30,
     hang_seconds: Annotated[float, typer.Option(help="A worker that stands still so long is replaced.")] = 30.0,
+    start_seconds: Annotated[float, typer.Option(help="A worker that is not ready after so long is replaced.")] = 300.0,
     log_share: Annotated[float, typer.Option(help="Share of requests that are logged, 0 to 1.")] = 0.0,
     repository: Annotated[
         bool, typer.Option("--repository", help="Answer calls under /releases and /v2/repository.")
@@ -70,55 +70,10 @@ def serve(  # noqa: PLR0917 - options by name, all of them
 
     Without --key one is made and printed once. A page to try the model is at /docs.
     """
+    options = {name: value for name, value in locals().items() if name != "bundle"}
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads that a server never uses
-    serving = importlib.import_module("steelyard.serve")
-    known = [serving.parse_key(text) for text in key or ()] + list(serving.read_keys(keys) if keys else ())
-    secret = "" if known or no_keys else serving.new_secret()
-    settings = serving.Settings(
-        host=host,
-        port=port,
-        grpc_port=grpc_port,
-        name=name,
-        keys=(*known, serving.Key.of(secret, frozenset(serving.Scope) - {serving.Scope.ADMIN}))
-        if secret
-        else tuple(known),
-        no_keys=no_keys,
-        workers=workers,
-        threads=threads,
-        batch=batch,
-        max_delay_ms=max_delay_ms,
-        queue=queue,
-        deadline_ms=deadline_ms,
-        limits=serving.limits_from(limit or (), rows=max_rows, body_bytes=max_body_mb * 2**20),
-        grace_seconds=grace,
-        hang_seconds=hang_seconds,
-        log_share=log_share,
-        log=serving.parse_log(
-            log, sample=log_sample, inputs=log_inputs, rows=log_rows, megabytes=log_mb, days=log_days
-        ),
-        traces=traces,
-        price=serving.parse_price(price_per_hour),
-        repository=repository,
-        escalate=escalate,
-        releasing=serving.Releasing(
-            stable=stable,
-            state=state,
-            sources=tuple(source or ()),
-            trust=tuple(trust or ()),
-            watching=serving.read_watching(watch) if watch else serving.Watching(),
-        ),
-        certfile=tls_cert,
-        keyfile=tls_key,
-    )
-    serving.serve(bundle_folder(bundle), settings, announce=lambda address, beside: _announce(address, beside, secret))
-
-
-def _announce(address: str, grpc_address: str, secret: str) -> None:
-    """Say where the server answers, and the key that was made for it: it is kept nowhere."""
-    shown = f"; key (shown this once): {secret}" if secret else ""
-    beside = f", gRPC at {grpc_address}" if grpc_address else ""
-    sys.stdout.write(f"serving at {address}, to try at {address}/docs{beside}{shown}\n")
-    sys.stdout.flush()
+    command = importlib.import_module("steelyard.serve.command")
+    command.serve(bundle_folder(bundle), command.Asked(**options))
 
 
 def bundle_folder(place: Path) -> Path:

@@ -14,11 +14,10 @@ from steelyard.money import Forecast
 from steelyard.money.forecast import REPORT
 
 OWN = (
-    *("--host", "--port", "--name", "--threads", "--grace", "--key", "--keys", "--no-keys", "--tls-cert", "--tls-key"),
-    *("--workers", "--grpc-port", "--escalate", "--stable", "--state", "--source", "--trust", "--watch"),
+    *("--host", "--port", "--name", "--threads", "--grace", "--workers", "--grpc-port", "--trust"),
+    *("--key", "--keys", "--no-keys", "--tls-cert", "--tls-key", "--stable", "--state", "--source", "--watch"),
 )
-"""Options of the server that a deployment sets (a container is one process; there may be many), that its container
-must not be given, or that name files of this machine, which are not carried along."""
+"""Options of the server that a deployment sets, that its container must not be given, or that belong to a shelf."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,9 @@ class Asked:
     base: str = ""
     threads: int | None = None
     grace: int = 30
+    workers: int = 1
+    grpc_port: int | None = None
+    trust: tuple[Path, ...] = ()
     extras: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
     monitor: bool = False
@@ -67,6 +69,9 @@ def deployed(asked: Asked) -> tuple[dict[str, Any], list[str]]:
         base=asked.base,
         threads=asked.threads or (forecast.threads if forecast else 1),
         grace=asked.grace,
+        workers=asked.workers,
+        grpc_port=asked.grpc_port,
+        trust=asked.trust,
         extras=asked.extras,
         serve=asked.serve,
         monitor=asked.monitor,
@@ -77,7 +82,13 @@ def deployed(asked: Asked) -> tuple[dict[str, Any], list[str]]:
 
 def _refuse_own(options: tuple[str, ...]) -> None:
     for option in options:
-        if (name := option.partition("=")[0]) in OWN:
+        name = option.partition("=")[0]
+        if name == "--escalate":
+            raise DeploymentRefused(
+                "--escalate is not carried along: whom it asks needs a key and a way out of the container's network, "
+                "or a disk that stays; open those where the container is run, mount the file there and give the option"
+            )
+        if name in OWN:
             raise DeploymentRefused(
                 f"{name} cannot be given to the server here: the deployment sets it, or it belongs to who runs the "
                 "container; `steelyard deploy --help` shows what can be said of it"

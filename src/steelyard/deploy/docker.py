@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
+from steelyard.deploy.carried import TRUSTED, options_for
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pins import Pins
 from steelyard.deploy.rehearsal import options_of
@@ -39,13 +40,13 @@ RUN python -m venv --without-pip {home} \\
 FROM ${{BASE}}
 COPY --from=packages {home} {home}
 COPY bundle /bundle
-ENV PATH={home}/bin:$PATH \\
+{trust}ENV PATH={home}/bin:$PATH \\
     HOME=/tmp \\
     PYTHONDONTWRITEBYTECODE=1 \\
     PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER {user}:{user}
-EXPOSE {port}
+EXPOSE {ports}
 HEALTHCHECK --interval=10s --timeout=3s --start-period={start}s --retries=3 \\
     CMD {ready}
 ENTRYPOINT {entrypoint}
@@ -56,13 +57,13 @@ _IGNORE = """\
 !requirements.txt
 !{wheel}
 !bundle
-"""
+{also}"""
 _README = """\
 # {image}
 
 ```console
 $ docker build --tag {image} .
-$ docker run --rm --publish 127.0.0.1:{port}:{port} {image}      # prints a key, once
+$ docker run --rm {publish} {image}      # prints a key, once
 ```
 
 With keys of your own, of which only digests are kept:
@@ -91,6 +92,8 @@ class Context:
     pins: Pins
     wheel: Wheel
     bundle_bytes: int
+    trust: Mapping[str, bytes] = field(default_factory=dict)
+    """Public keys by the name of their file."""
 
     def size(self, base: str) -> str:
         """Tell how large the image will be, in a sentence."""
@@ -109,7 +112,14 @@ class Context:
 def command_of(wanted: Wanted) -> list[str]:
     """Return the command of the container."""
     anywhere = "0.0.0.0"  # noqa: S104 - the container's own addresses
-    return ["steelyard", "serve", "/bundle", "--host", anywhere, "--port", str(PORT), *options_of(wanted)]
+    grpc = [] if wanted.grpc_port is None else ["--grpc-port", str(wanted.grpc_port)]
+    beside = [*grpc, *options_for(len(wanted.trust))]
+    return ["steelyard", "serve", "/bundle", "--host", anywhere, "--port", str(PORT), *beside, *options_of(wanted)]
+
+
+def ports_of(wanted: Wanted) -> dict[str, int]:
+    """Return the ports of the container by name."""
+    return {"http": PORT} | ({} if wanted.grpc_port is None else {"grpc": wanted.grpc_port})
 
 
 def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> dict[str, bytes]:
@@ -135,6 +145,10 @@ def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> 
         "home": _HOME,
         "user": USER,
         "port": PORT,
+        "ports": " ".join(map(str, ports_of(wanted).values())),
+        "publish": " ".join(f"--publish {_published(port)}" for port in ports_of(wanted).values()),
+        "trust": f"COPY {TRUSTED[1:]} {TRUSTED}\n" if wanted.trust else "",
+        "also": f"!{TRUSTED[1:]}\n" if wanted.trust else "",
         "model": wanted.model,
         "start": 2 * needs.start_probes,
         "stop": wanted.grace + 10,
@@ -149,7 +163,12 @@ def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> 
         "compose.yaml": written(_compose(wanted, image, needs), f"Serves {image}; `keys` holds digests of keys."),
         "README.md": _README.format(**words),
     }
-    return {name: text.encode() for name, text in texts.items()} | {context.wheel.name: context.wheel.content}
+    keys = {f"{TRUSTED[1:]}/{name}": key for name, key in context.trust.items()}
+    return {name: text.encode() for name, text in texts.items()} | keys | {context.wheel.name: context.wheel.content}
+
+
+def _published(port: int) -> str:
+    return f"127.0.0.1:{port}:{port}"
 
 
 def _lines(needs: Needs, context: Context, wanted: Wanted) -> Iterator[str]:
@@ -165,7 +184,7 @@ def _compose(wanted: Wanted, image: str, needs: Needs) -> dict[str, object]:
         "build": ".",
         "image": image,
         "command": ["--keys", _KEYS],
-        "ports": [f"127.0.0.1:{PORT}:{PORT}"],
+        "ports": [_published(port) for port in ports_of(wanted).values()],
         "secrets": ["keys"],
         "init": True,
         "read_only": True,

@@ -18,6 +18,7 @@ _OURS = frozenset(
         "README.md",
         "bundle",
         "compose.yaml",
+        "configmap.yaml",
         "keys",
         "requirements.txt",
         "deployment.yaml",
@@ -28,6 +29,7 @@ _OURS = frozenset(
         "prometheus-adapter.yaml",
         "service.yaml",
         "servicemonitor.yaml",
+        "trust",
     }
 )
 
@@ -99,6 +101,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], bundle: Path | None, 
 
 def _fill(aside: Path, files: Mapping[str, bytes], bundle: Path | None) -> None:
     for name, content in files.items():
+        (aside / name).parent.mkdir(exist_ok=True)
         _write(aside / name, content)
     if bundle is None:
         aside.chmod(0o755)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from steelyard.deploy.docker import ports_of
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pod import Json, labels, metadata, pod
-from steelyard.deploy.wanted import PORT, Wanted
+from steelyard.deploy.wanted import Wanted
 from steelyard.deploy.yaml import written
 
 _METRIC = "steelyard_queue_rows"
@@ -45,7 +47,9 @@ Where the figures come from:
 """
 
 
-def kubernetes_files(wanted: Wanted, image: str, needs: Needs) -> dict[str, bytes]:
+def kubernetes_files(
+    wanted: Wanted, image: str, needs: Needs, trust: Mapping[str, bytes] | None = None
+) -> dict[str, bytes]:
     """Return the manifests by the name of their file.
 
     Parameters
@@ -56,6 +60,8 @@ def kubernetes_files(wanted: Wanted, image: str, needs: Needs) -> dict[str, byte
         Reference of the image.
     needs
         Of one replica, and how many of them.
+    trust
+        Public keys by the name of their file.
     """
     objects = {
         "deployment.yaml": _deployment(wanted, image, needs),
@@ -64,6 +70,8 @@ def kubernetes_files(wanted: Wanted, image: str, needs: Needs) -> dict[str, byte
         "poddisruptionbudget.yaml": _budget(wanted),
         "networkpolicy.yaml": _network(wanted),
     }
+    if trust:
+        objects["configmap.yaml"] = _keys(wanted, trust)
     if wanted.monitor:
         objects["servicemonitor.yaml"] = _monitor(wanted)
     files = {name: written(data, *_comments(name, needs)) for name, data in objects.items()}
@@ -108,9 +116,23 @@ def _deployment(wanted: Wanted, image: str, needs: Needs) -> Json:
 
 
 def _service(wanted: Wanted) -> Json:
-    port = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
-    spec = {"type": "ClusterIP", "selector": labels(wanted), "ports": [port]}
+    ports: list[Json] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    if wanted.grpc_port is not None:
+        grpc = {"name": "grpc", "port": wanted.grpc_port, "targetPort": "grpc", "protocol": "TCP"}
+        ports.append(grpc | {"appProtocol": "kubernetes.io/h2c"})
+    spec = {"type": "ClusterIP", "selector": labels(wanted), "ports": ports}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata(wanted), "spec": spec}
+
+
+def _keys(wanted: Wanted, trust: Mapping[str, bytes]) -> Json:
+    """Return the public keys as a ConfigMap: they are no secret, and changed without another image."""
+    name = metadata(wanted) | {"name": f"{wanted.name}-trust"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": name,
+        "data": {k: v.decode() for k, v in trust.items()},
+    }
 
 
 def _quantity(needs: Needs) -> str:
@@ -176,7 +198,9 @@ def _network(wanted: Wanted) -> Json:
     spec = {
         "podSelector": {"matchLabels": labels(wanted)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": sources, "ports": [{"port": PORT, "protocol": "TCP"}]}],
+        "ingress": [
+            {"from": sources, "ports": [{"port": port, "protocol": "TCP"} for port in ports_of(wanted).values()]}
+        ],
         "egress": [],
     }
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata(wanted), "spec": spec}

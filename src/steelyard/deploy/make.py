@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from steelyard.bundle import load
+from steelyard.deploy.carried import trusted
 from steelyard.deploy.docker import Context, docker_files
 from steelyard.deploy.folder import check_free, write_folder
 from steelyard.deploy.kubernetes import kubernetes_files
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pins import pins_of
 from steelyard.deploy.rehearsal import Rehearsal, rehearse
-from steelyard.deploy.wanted import To, Wanted
+from steelyard.deploy.wanted import To, Wanted, extras_of
 from steelyard.deploy.wheel import make_wheel
 from steelyard.errors import DeploymentRefused
 from steelyard.money import Forecast
@@ -71,7 +72,7 @@ def deploy(
     BundleRefused
         If the bundle is damaged, unsafe, or of a newer protocol.
     DeploymentRefused
-        If it cannot be served, or the folder cannot be written.
+        If it cannot be served, a key to trust is none, or the folder cannot be written.
     """
     if bundle.resolve() in {folder.resolve(), *folder.resolve().parents}:
         raise DeploymentRefused(f"{folder} lies in the bundle, which must stay as it is; name another folder with -o")
@@ -79,15 +80,16 @@ def deploy(
     opened = load(bundle)
     digest = hashlib.sha256(opened.manifest.to_bytes()).hexdigest()[:_DIGITS]
     image = wanted.image or f"{wanted.name}:{digest}-{re.sub('[^A-Za-z0-9.]+', '-', version('steelyard'))}"
+    keys = trusted(wanted.trust)
     if to is To.KUBERNETES:
         rehearsal = rehearsing(bundle, wanted)
-        needs = Needs.of(rehearsal, wanted.threads, forecast)
-        write_folder(folder, kubernetes_files(wanted, image, needs), None, force=force)
+        needs = Needs.of(rehearsal, wanted.threads, forecast, workers=wanted.workers)
+        write_folder(folder, kubernetes_files(wanted, image, needs, keys), None, force=force)
         said = needs.reasons
     else:
-        context = Context(pins_of(extras=wanted.extras), make_wheel(), _size(bundle))
+        context = Context(pins_of(extras=extras_of(wanted)), make_wheel(), _size(bundle), keys)
         rehearsal = rehearsing(bundle, wanted)
-        needs = Needs.of(rehearsal, wanted.threads, forecast)
+        needs = Needs.of(rehearsal, wanted.threads, forecast, workers=wanted.workers)
         write_folder(folder, docker_files(wanted, image, context, needs), bundle, force=force)
         said = (context.size(wanted.base), *needs.reasons[1:])
     return Made(folder, image, rehearsal, needs, said)

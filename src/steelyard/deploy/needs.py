@@ -34,8 +34,8 @@ class Needs:
         Share of the time that a replica may be busy.
     queue
         Rows that wait for one replica on average where it is that busy.
-    threads
-        Cores that an inference uses.
+    cores
+        That the inferences of a replica use at once: those of one, times the workers.
     memory_mib, memory_limit_mib
         Memory to reserve for a replica, and the most it may take.
     start_probes
@@ -48,26 +48,27 @@ class Needs:
     most: int
     load: float
     queue: float
-    threads: int
+    cores: int
     memory_mib: int
     memory_limit_mib: int
     start_probes: int
     reasons: tuple[str, ...]
 
     @classmethod
-    def of(cls, rehearsal: Rehearsal, threads: int, forecast: Forecast | None) -> Needs:
-        """Return the needs of one deployment."""
-        least, most, load, why = _replicas(_with_http(forecast, rehearsal.request_ms), threads)
+    def of(cls, rehearsal: Rehearsal, threads: int, forecast: Forecast | None, *, workers: int = 1) -> Needs:
+        """Return the needs of one deployment, whose replicas have so many workers of so many threads each."""
+        least, most, load, why = _replicas(_with_http(forecast, rehearsal.request_ms), threads, workers)
+        bodies = workers * _BODIES
         memory = _rounded(_ROOM * rehearsal.memory_bytes / _MIB)
         start = max(15, math.ceil(_SLOWER * rehearsal.seconds / _PROBE))
         used = (
             f"memory: {rehearsal.memory_bytes / _MIB:,.0f} MiB at the peak of one start here, with a quarter on top; "
-            f"the limit leaves room for {_BODIES // _MIB} MiB of long requests besides"
+            f"the limit leaves room for {bodies // _MIB} MiB of long requests besides"
         )
         took = f"start: {rehearsal.seconds:.1f} s here until it was ready; {start * _PROBE} s are allowed"
-        queue = max(1.0, load**2 / (1 - load))
-        limit = _rounded(memory + _BODIES / _MIB)
-        return cls(least, most, load, queue, threads, memory, limit, start, (why, used, took))
+        queue = workers * max(1.0, load**2 / (1 - load))
+        limit = _rounded(memory + bodies / _MIB)
+        return cls(least, most, load, queue, threads * workers, memory, limit, start, (why, used, took))
 
 
 def _rounded(mib: float) -> int:
@@ -84,19 +85,21 @@ def _with_http(forecast: Forecast | None, request_ms: float | None) -> Forecast 
     return replace(forecast, busy=forecast.busy.scaled(request_ms / forecast.busy.value, unit="ms"))
 
 
-def _replicas(forecast: Forecast | None, threads: int) -> tuple[int, int, float, str]:
+def _replicas(forecast: Forecast | None, threads: int, workers: int) -> tuple[int, int, float, str]:
     """Return the least and the most replicas, the load of each, and why."""
     if forecast is None or forecast.threads != threads or forecast.traffic is None or not forecast.traffic.mean_rps:
         cores = "1 thread" if threads == 1 else f"{threads} threads"
         why = f"replicas: {_LEAST} to {_MOST} are assumed, as no run says how many requests come to servers of {cores}"
         return _LEAST, _MOST, USUAL_LOAD, why
-    mean, peak = forecast.replicas(forecast.traffic.mean_rps), forecast.replicas(forecast.peak_rps, pessimistic=True)
+    mean = math.ceil(forecast.replicas(forecast.traffic.mean_rps) / workers)
+    peak = math.ceil(forecast.replicas(forecast.peak_rps, pessimistic=True) / workers)
     least = max(_LEAST, mean)
     most = max(least, peak) + 1
     load = forecast.load()
+    several = "" if workers == 1 else f"of {workers} workers, "
     why = (
         f"replicas: {mean} for {forecast.traffic.mean_rps:g} requests/s on average and {peak} for a peak of "
-        f"{forecast.peak_rps:g}, each busy at most {load:.0%} of the time with {forecast.busy.value:.2g} ms a request "
-        f"(from the run and one start here, estimated); at least {_LEAST}, and at most one more than the peak needs"
+        f"{forecast.peak_rps:g}, each {several}busy at most {load:.0%} of the time with {forecast.busy.value:.2g} ms a "
+        f"request (from the run and one start here, estimated); at least {_LEAST}, at most one more than the peak needs"
     )
     return least, most, load, why

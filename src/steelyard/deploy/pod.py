@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from steelyard.deploy.docker import USER, command_of
+from steelyard.deploy.carried import TRUSTED
+from steelyard.deploy.docker import USER, command_of, ports_of
 from steelyard.deploy.needs import Needs
-from steelyard.deploy.wanted import PORT, Wanted
+from steelyard.deploy.wanted import Wanted
 
 Json = dict[str, Any]
 _KEYS = "/etc/steelyard"
@@ -47,7 +48,11 @@ def pod(wanted: Wanted, image: str, needs: Needs) -> Json:
         },
         "topologySpreadConstraints": [spread, spread | {"topologyKey": "topology.kubernetes.io/zone"}],
         "containers": [_container(wanted, image, needs)],
-        "volumes": [{"name": "keys", "secret": keys}, {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        "volumes": [
+            {"name": "keys", "secret": keys},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            *_trust(wanted),
+        ],
     }
 
 
@@ -58,13 +63,13 @@ def _container(wanted: Wanted, image: str, needs: Needs) -> Json:
         "imagePullPolicy": "IfNotPresent",
         "command": [word.replace("$(", "$$(") for word in command_of(wanted)],  # $(NAME) would be a variable
         "args": ["--keys", f"{_KEYS}/keys"],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports_of(wanted).items()],
         "resources": {
-            "requests": {"cpu": str(needs.threads), "memory": f"{needs.memory_mib}Mi"},
-            "limits": {"cpu": str(needs.threads + 1), "memory": f"{needs.memory_limit_mib}Mi"},
+            "requests": {"cpu": str(needs.cores), "memory": f"{needs.memory_mib}Mi"},
+            "limits": {"cpu": str(needs.cores + 1), "memory": f"{needs.memory_limit_mib}Mi"},
         },
         "startupProbe": _probe("ready", every=2, failures=needs.start_probes),
-        "readinessProbe": _probe("ready", every=5, failures=2),
+        "readinessProbe": _readiness(wanted),
         "livenessProbe": _probe("live", every=10, failures=3),
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_TOLD)]}}},
         "securityContext": {
@@ -75,8 +80,22 @@ def _container(wanted: Wanted, image: str, needs: Needs) -> Json:
         "volumeMounts": [
             {"name": "keys", "mountPath": _KEYS, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container
+            *([{"name": "trust", "mountPath": TRUSTED, "readOnly": True}] if wanted.trust else []),
         ],
     }
+
+
+def _trust(wanted: Wanted) -> list[Json]:
+    """Return the volume of the public keys, which takes the place of those in the image."""
+    return [{"name": "trust", "configMap": {"name": f"{wanted.name}-trust"}}] if wanted.trust else []
+
+
+def _readiness(wanted: Wanted) -> Json:
+    """Return how it is told whether requests may come: by HTTP, or by gRPC where that is served too."""
+    http = _probe("ready", every=5, failures=2)
+    if wanted.grpc_port is None:
+        return http
+    return {name: value for name, value in http.items() if name != "httpGet"} | {"grpc": {"port": wanted.grpc_port}}
 
 
 def _probe(what: str, *, every: int, failures: int) -> Json:

@@ -59,7 +59,7 @@ def rehearse(bundle: Path, wanted: Wanted) -> Rehearsal:
         If it does not come up, is not ready, or does not stop when it is told to; the message holds its own words.
     """
     command = [sys.executable, "-m", "steelyard.cli", "serve", str(bundle), "--host", "127.0.0.1", "--port", "0"]
-    command += ["--no-keys", *options_of(wanted)]
+    command += ["--no-keys", *options_of(wanted), *_here(wanted)]
     environment = {name: value for name, value in os.environ.items() if name != "STEELYARD_KEY"}
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
@@ -83,7 +83,15 @@ def rehearse(bundle: Path, wanted: Wanted) -> Rehearsal:
 
 def options_of(wanted: Wanted) -> list[str]:
     """Return the options of ``steelyard serve`` that hold wherever the server stands."""
-    return ["--name", wanted.model, "--threads", str(wanted.threads), "--grace", str(wanted.grace), *wanted.serve]
+    workers = [] if wanted.workers == 1 else ["--workers", str(wanted.workers)]
+    usual = ["--name", wanted.model, "--threads", str(wanted.threads), "--grace", str(wanted.grace)]
+    return [*usual, *workers, *wanted.serve]
+
+
+def _here(wanted: Wanted) -> list[str]:
+    """Return the options that read otherwise in a container: a port that is free here, keys where they lie."""
+    grpc = [] if wanted.grpc_port is None else ["--grpc-port", "0"]
+    return grpc + [word for path in wanted.trust for word in ("--trust", str(path))]
 
 
 def _announced(server: subprocess.Popen[str]) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from steelyard.errors import DeploymentRefused, nearest
 
@@ -19,7 +20,9 @@ _IMAGE = re.compile(
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 _PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
-_MOST_GRACE, _MOST_THREADS = 3600, 256
+_MOST_GRACE, _MOST_THREADS, _MOST_WORKERS = 3600, 256, 256
+_PORTS = range(1024, 65536)
+"""Ports that a user without rights may listen at."""
 _TRAINING = ("train", "deep", "clean", "ray", "all", "dev", "federated", "mlflow")
 """Extras that bring training libraries, which an image for serving must not hold."""
 
@@ -54,8 +57,14 @@ class Wanted:
         Of ONNX Runtime, for one inference.
     grace
         Seconds that requests in flight may take once a server was told to stop.
+    workers
+        Processes of one replica that answer.
+    grpc_port
+        Where the server answers gRPC besides; ``None``: nowhere.
+    trust
+        Public keys, one of which must have signed the bundle; they are carried along.
     extras
-        Extras of Steelyard that the server needs besides.
+        Extras of Steelyard that the server needs besides; those of gRPC and of signatures come by themselves.
     serve
         Further options of ``steelyard serve``.
     monitor
@@ -81,6 +90,9 @@ class Wanted:
     base: str = ""
     threads: int = 1
     grace: int = 30
+    workers: int = 1
+    grpc_port: int | None = None
+    trust: tuple[Path, ...] = ()
     extras: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
     monitor: bool = False
@@ -105,10 +117,7 @@ class Wanted:
         for what, reference in (("image", self.image), ("base", self.base)):
             if reference and not _IMAGE.fullmatch(reference):
                 yield f"the {what} {reference!r} is no reference of an image; write for example registry.example/a:1"
-        if not 0 <= self.grace <= _MOST_GRACE:
-            yield f"grace must be from 0 to {_MOST_GRACE} (seconds); got {self.grace}"
-        if not 1 <= self.threads <= _MOST_THREADS:
-            yield f"threads must be from 1 to {_MOST_THREADS}; got {self.threads}"
+        yield from self._numbers()
         for extra in self.extras:
             if extra in _TRAINING:
                 yield f"the extra {extra!r} brings what trains, which an image for serving does not hold; leave it out"
@@ -116,6 +125,28 @@ class Wanted:
             yield "an option of the server holds a line break; leave it out"
         if any(_PASSWORD.search(word) for word in self.serve):
             yield "an option of the server holds a password, which the files would keep; give it where they are run"
+
+    def _numbers(self) -> Iterator[str]:
+        if not 0 <= self.grace <= _MOST_GRACE:
+            yield f"grace must be from 0 to {_MOST_GRACE} (seconds); got {self.grace}"
+        if not 1 <= self.threads <= _MOST_THREADS:
+            yield f"threads must be from 1 to {_MOST_THREADS}; got {self.threads}"
+        if not 1 <= self.workers <= _MOST_WORKERS:
+            yield f"workers must be from 1 to {_MOST_WORKERS} (processes of one replica); got {self.workers}"
+        if self.grpc_port is not None and (self.grpc_port not in _PORTS or self.grpc_port == PORT):
+            yield f"grpc_port must be from {_PORTS[0]} to {_PORTS[-1]}, and not HTTP's {PORT}; got {self.grpc_port}"
+
+
+def extras_of(wanted: Wanted) -> tuple[str, ...]:
+    """Return every extra of Steelyard that the server needs, once.
+
+    Examples
+    --------
+    >>> extras_of(Wanted(grpc_port=8001, extras=("otel",)))
+    ('otel', 'grpc')
+    """
+    brought = {"grpc": wanted.grpc_port is not None, "sign": bool(wanted.trust)}
+    return tuple(dict.fromkeys((*wanted.extras, *(extra for extra, is_needed in brought.items() if is_needed))))
 
 
 def label_of(words: str) -> str:

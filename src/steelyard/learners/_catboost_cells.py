@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Columns, Ints, Kind, Meter, Split, Work
 from steelyard.learners._block import Dense, side_by_side
 from steelyard.learners._categories import Places
@@ -42,6 +43,7 @@ class Sight:
     threads: int
 
     @classmethod
+    @phase(Phase.PREPARING)
     def fit(cls, plan: Plan, settings: Settings, train: Split, work: Work, meter: Meter) -> Sight:
         """Learn medians, values, derived features and directions of text."""
         names, least = names_of(work.schema, Kind.CATEGORY), int(settings.number("category_min_count", 1))
@@ -54,10 +56,12 @@ class Sight:
         """Number of category ids, all columns together; what is unknown has this one."""
         return sum(block.ids.width for block in self.prelude.blocks if isinstance(block, Places))
 
+    @phase(Phase.PREPARING)
     def train(self, train: Split) -> Cells:
         """Return the cells of the rows that the blocks were fitted on."""
         return self._cells(self.prelude.train(train, threads=self.threads))
 
+    @phase(Phase.PREPARING)
     def cells(self, columns: Columns) -> Cells:
         """Return the cells of any other rows."""
         return self._cells(self.prelude.run(columns, threads=self.threads))

@@ -10,6 +10,7 @@ import numpy as np
 
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.bundle.rules import answer_of
+from steelyard.clock import Phase, phase
 from steelyard.contracts import (
     Artefact,
     Columns,
@@ -155,6 +156,7 @@ def _pixels(feed: Feed, columns: Columns) -> np.ndarray[Any, np.dtype[np.uint8]]
     return FRONT_ENDS[feed.front_end](feed, {})(columns)[INPUT]
 
 
+@phase(Phase.PREPARING)
 def _tensors(feed: Feed, train: Split, scale: _Scale) -> dict[str, Any]:
     """Return pixels, target and weights as tensors."""
     import torch  # noqa: PLC0415 - as in fit

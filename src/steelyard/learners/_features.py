@@ -6,6 +6,7 @@ A learner that honours ``"features"`` adds :func:`feature_blocks` to the blocks 
 
 from __future__ import annotations
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Kind, Meter, Setting, Space, Split, Work
 from steelyard.learners._block import Block
 from steelyard.learners._categories import frequent
@@ -57,6 +58,7 @@ def features_of(plan: Plan) -> Settings:
     return settings_of(NAME, SPACE, Plan(settings=given))
 
 
+@phase(Phase.PREPARING)
 def feature_blocks(
     plan: Plan, train: Split, work: Work, meter: Meter, *, standard: bool, sparse: bool = False
 ) -> tuple[Block, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import (
     Artefact,
     Columns,
@@ -109,7 +110,8 @@ class LightGBM:
         scale = Scale.of(train, work.task)
         parameters = _parameters(settings, work, len(train), cells=matrix.size)
         data = _dataset(matrix, scale.target(train), weights_of(train, settings), parameters)
-        booster = need("lightgbm", for_=self.name).Booster(parameters, data)
+        with phase(Phase.PREPARING):  # cuts the columns into bins
+            booster = need("lightgbm", for_=self.name).Booster(parameters, data)
         watch = None
         if plan.rounds is None and valid is not None:
             seen = beside(prelude.run(valid.columns, threads=work.threads))
@@ -204,6 +206,7 @@ def _parameters(settings: Settings, work: Work, rows: int, *, cells: int) -> dic
     }
 
 
+@phase(Phase.PREPARING)
 def _dataset(
     matrix: Floats,
     target: NDArray[Any],

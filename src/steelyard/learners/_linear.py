@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Space, Split, Task, Work
 from steelyard.learners._block import Block
 from steelyard.learners._categories import Ids, frequent
@@ -117,6 +118,7 @@ def _pieces(settings: Settings, rows: int, schema: Schema) -> int:
     return min(int(settings.number("spline_pieces", 32)), by_rows, max(1, MOST_CELLS // (rows * columns)))
 
 
+@phase(Phase.PREPARING)
 def _blocks(train: Split, schema: Schema, settings: Settings, most: int) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if names := names_of(schema, Kind.NUMBER, Kind.TIME):

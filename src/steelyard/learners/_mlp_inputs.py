@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Columns, Feed, Ints, Kind, Meter, Split, Work
 from steelyard.learners._block import Block, Dense
 from steelyard.learners._categories import Codes, frequent
@@ -100,6 +101,7 @@ class Inputs:
     """Its known values and one more, for what is rare, unseen, or missing where that is rare."""
 
     @classmethod
+    @phase(Phase.PREPARING)
     def fit(cls, plan: Plan, train: Split, settings: Settings, work: Work, meter: Meter) -> tuple[Inputs, Cells]:
         """Learn from training rows; return also what the net may see of them, as :meth:`run` would."""
         blocks: list[Block] = []
@@ -129,6 +131,7 @@ class Inputs:
         """What the feeds read."""
         return self.prelude.files
 
+    @phase(Phase.PREPARING)
     def run(self, columns: Columns, *, threads: int) -> Cells:
         """Return numbers, shape (n, columns), and codes, shape (n, columns of categories)."""
         matrix, codes = _parted(self.prelude.run(columns, threads=threads), coded=bool(self.codes))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from steelyard.bundle.front_ends import FRONT_ENDS
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Columns, Feed, Split
 from steelyard.errors import need
 from steelyard.learners._block import Block, Dense, Learnt, Sparse
@@ -40,6 +41,7 @@ class Prelude:
         """Add the nodes of every block."""
         return tuple(block.build(graph) for block in self.blocks)
 
+    @phase(Phase.PREPARING)
     def run(self, columns: Columns, *, threads: int) -> tuple[Matrix, ...]:
         """Return the features of each block, shape (n, width): an array where dense, CSR where sparse."""
         graph = Graph()
@@ -58,6 +60,7 @@ class Prelude:
                 part.append(_features(item, found))
         return tuple(_stack(part) for part in parts)
 
+    @phase(Phase.PREPARING)
     def train(self, train: Split, *, threads: int) -> tuple[Matrix, ...]:
         """Return the features of the rows that the blocks were fitted on, as a model may train on them.
 

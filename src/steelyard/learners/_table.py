@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from steelyard.bundle.front_ends.text import Analyser
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Column, Kind, Meter, Prior, Problem, Refusal, Schema, Setting, Split, Task
 from steelyard.errors import EXTRA_OF, DataUnfit
 from steelyard.learners._block import Block
@@ -117,6 +118,7 @@ def learn_words(column: Column, train: Split, settings: Settings, *, tag: str, a
     )
 
 
+@phase(Phase.PREPARING)
 def texts(train: Split, schema: Schema, settings: Settings, meter: Meter) -> tuple[Words, ...]:
     """Return one fitted block a text column; columns without a repeated n-gram are left out, with a note."""
     found = []

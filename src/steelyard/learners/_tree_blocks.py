@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Kind, Meter, Schema, Split, Work
 from steelyard.learners._block import Block
 from steelyard.learners._categories import Codes
@@ -17,6 +18,7 @@ MOST_VALUES = 10_000
 """Most values of one category that get a code."""
 
 
+@phase(Phase.PREPARING)
 def tree_blocks(
     plan: Plan, settings: Settings, train: Split, work: Work, meter: Meter, *, categories: Block | None
 ) -> tuple[Block, ...]:

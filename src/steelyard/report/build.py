@@ -10,6 +10,7 @@ from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
 from steelyard.report.attribution import attribution
+from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
@@ -60,6 +61,7 @@ def build(record: RunRecord) -> Json:
         "machine": dict(record.machine),
         "notes": list(dict.fromkeys((*record.notes, *record.prices.old()))),
         "returns": returns(record),
+        "bottlenecks": bottlenecks(record),
         "spec": record.spec.to_yaml(),
     }
 

@@ -19,6 +19,7 @@ from steelyard.report.words import (
     milliseconds,
     price,
     size,
+    time_words,
     times,
     totals,
     verdict,
@@ -106,6 +107,22 @@ def ledger_section(report: Json) -> Markup:
     return join(
         _table(("spent on", "amount"), by_kind, numbers=(1,), caption="By kind", class_="small"), *prices, detail
     )
+
+
+def time_table(report: Json) -> Markup:
+    """Return where the seconds of each trial went, those that took longest first, and what would save some."""
+    block = report["bottlenecks"]
+    titles = {row["number"]: row["title"] for row in report["trials"]}
+    heads = ("trial", "seconds", "loading", "preparing", "computing", "waiting", "idle cores", "what would help")
+    rows = []
+    for row in sorted(block["trials"], key=lambda row: -row["seconds"]):
+        phases = (duration(row[name]) for name in heads[1:6])
+        rows.append(((titles[row["number"]], *phases, f"{row['idle_share']:.0%}", row["sentence"] or DASH), ""))
+    lines = tag("ul", *(tag("li", line) for line in time_words(block)))
+    table = _table(
+        heads, rows, numbers=range(1, 7), caption="Longest first; with the wait for a worker and its loading"
+    )
+    return join(lines, tag("details", tag("summary", f"{len(rows)} trials"), table))
 
 
 def data_section(report: Json) -> Markup:

@@ -26,6 +26,7 @@ from steelyard.report.words import (
     price,
     size,
     spent,
+    time_words,
     times,
     totals,
     verdict,
@@ -63,6 +64,7 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield from _returns(report.get("returns"))
     yield from _others(report)
     yield _ledger(report)
+    yield from _time(report)
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
     yield _end(report)
@@ -155,6 +157,14 @@ def _ledger(report: Json) -> RenderableType:
         table.add_row(kind, amount, style="bold" if kind == "total" else "")
     cited = bullet(price(report["prices"]["core_hour"]))
     return Group(Text("Spent", style="bold"), Padding(table, (0, 0, 0, 2)), cited, Text(""))
+
+
+def _time(report: Json) -> Iterator[RenderableType]:
+    """Say where the time of the trials went."""
+    if report.get("bottlenecks"):
+        yield Text("Time", style="bold")
+        yield from (bullet(line) for line in time_words(report["bottlenecks"]))
+        yield Text("")
 
 
 def _findings(report: Json) -> Iterator[RenderableType]:

@@ -16,6 +16,7 @@ from steelyard.report.sections import (
     ledger_section,
     measured_section,
     targets_table,
+    time_table,
     trials_table,
 )
 from steelyard.report.value import sentences
@@ -73,6 +74,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         returns_section(report),
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),
+        _section("Where the time went", time_table(report)) if report.get("bottlenecks") else None,
         _section("What was seen in the data", data_section(report)),
         _section("How it was measured", measured_section(report)),
     )

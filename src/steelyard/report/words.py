@@ -137,6 +137,28 @@ def price(row: Json) -> str:
     return f"{row['amount']:g} {row['currency']} per {row['per']} ({row['source']}{dated})"
 
 
+def time_words(block: Json) -> list[str]:
+    """Return where the seconds of a run's trials went, in lines: the sums, and the sentence of what lost most.
+
+    Examples
+    --------
+    >>> seconds = dict(loading=1.0, preparing=2.0, computing=6.0, waiting=1.0, seconds=10.0)
+    >>> time_words({**seconds, "idle_share": 0.25, "between_share": 0.5, "cores": 2, "sentence": None})[0]
+    'Trials: computing 60%, preparing 20%, loading 10%, waiting 10% of 10.0 s; 25% of the core-seconds they held idle.'
+    """
+    whole = block["seconds"] or 1.0
+    named = sorted(("loading", "preparing", "computing", "waiting"), key=lambda name: -block[name])
+    shares = ", ".join(f"{name} {block[name] / whole:.0%}" for name in named)
+    held = f"{block['idle_share']:.0%} of the core-seconds they held idle"
+    lines = [f"Trials: {shares} of {duration(block['seconds'])}; {held}."]
+    if block["between_share"] >= 0.01:
+        lines.append(
+            f"No trial held a core in {block['between_share']:.0%} of the run's core-seconds ({block['cores']} cores): "
+            "starting, weighing, deciding."
+        )
+    return lines + ([block["sentence"]] if block["sentence"] else [])
+
+
 def times(count: int) -> str:
     """Return how often.
 

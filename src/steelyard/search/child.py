@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.clock import timed
 from steelyard.errors import SteelyardError
 from steelyard.search.wire import Receiver, line
 
@@ -105,9 +106,18 @@ def _do(order: Mapping[str, Any], say: _Voice) -> None:
     job_from_json = importlib.import_module("steelyard.search.codec").job_from_json
     try:
         job = job_from_json({**order["job"], "seconds": order["until"] - time.monotonic()})
-        say(left=execute(job, lambda step, value: say(step=step, value=value)))
+        with timed(**_before(order)):
+            left = execute(job, lambda step, value: say(step=step, value=value))
+        say(left=left)
     except SteelyardError as problem:
         say(problem=str(problem), exit_code=int(problem.exit_code))
+
+
+def _before(order: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a job has spent already: loading in its worker, and waiting for it. Processes share the clock."""
+    loaded = float(order.get("loaded", 0.0))
+    waited = max(0.0, time.monotonic() - order["began"] - loaded) if "began" in order else 0.0
+    return {"loaded": loaded, "loaded_busy": float(order.get("loaded_busy", 0.0)), "waited": waited}
 
 
 class _Voice:

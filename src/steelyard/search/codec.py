@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from steelyard.clock import Times
 from steelyard.contracts import Ending, Errand, Job, Trial, Weight
 from steelyard.recipe import from_json, to_json
 from steelyard.units import Estimate, Seconds
@@ -56,6 +57,7 @@ def trial_to_json(trial: Trial) -> dict[str, Any]:
         "weight": None if trial.weight is None else weight_to_json(trial.weight),
         "importance": dict(trial.importance),
         **({"outcomes": dict(trial.outcomes)} if trial.outcomes else {}),
+        "times": None if trial.times is None else trial.times.to_json(),
     }
 
 
@@ -78,7 +80,13 @@ def trial_from_json(data: Mapping[str, Any]) -> Trial:
         weight=None if data["weight"] is None else weight_from_json(data["weight"]),
         importance=data.get("importance", {}),
         outcomes=data.get("outcomes", {}),
+        times=times_from_json(data.get("times")),
     )
+
+
+def times_from_json(data: Mapping[str, Any] | None) -> Times | None:
+    """Read where the seconds of a trial went, of a run that told."""
+    return None if data is None else Times.from_json(data)
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.clock import Times, timed
 from steelyard.contracts import Ending, Errand, Job, Rule
 from steelyard.errors import RunUnreadable, RunUnwritable, SteelyardError
 from steelyard.measure import outcomes, peak_rss_bytes, quality
@@ -30,6 +31,11 @@ def execute(job: Job, tell: Callable[[int, float], None] | None = None) -> dict[
     A trial never raises: whatever goes wrong inside it is its ending. The other errands raise
     :class:`~steelyard.errors.SteelyardError` where they cannot be done.
     """
+    with timed():
+        return _done(job, tell)
+
+
+def _done(job: Job, tell: Callable[[int, float], None] | None) -> dict[str, Any]:
     store = Store(job.store)
     meter = JobMeter(job.seconds, job.hurdles, tell)
     bench = Bench(job=job, store=store, dataset=store.dataset(), meter=meter)
@@ -130,4 +136,11 @@ def _ended(bench: Bench, ending: Ending, note: str, start: float, cpu: float) ->
         seconds=time.monotonic() - start,
         cpu_seconds=time.process_time() - cpu,
         peak_bytes=peak_rss_bytes(),
+        times=_times(bench),
     )
+
+
+def _times(bench: Bench) -> Times:
+    """Return where the seconds went since the job was handed over."""
+    with timed() as clock:
+        return clock.times(bench.job.threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from steelyard.clock import Phase, phase
 from steelyard.contracts import FEATURES, Fitted, Ints, Learner, Meter, Schema, Split, Work
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
@@ -40,19 +41,25 @@ class Trainer:
             If the trial was not worth finishing.
         """
         bench, plan = self.bench, for_learner(self.recipe.plan)
-        train = bench.dataset.rows.take(rows)
-        for step in self.recipe.data:
-            whole = replace(self.work, schema=bench.dataset.schema)
-            train = levers().get(step.lever).apply(train, step.settings, whole, bench.meter)  # type: ignore[attr-defined]
+        train, valid = self._rows(rows, early)
         if self.teach is not None:
             train = self.teach(train)
-        valid = None if early is None else self._seen(bench.dataset.rows.take(early))
         if rounds is not None:
             plan = replace(plan, rounds=rounds)
         fitted = self.learner.fit(plan, self._seen(train), valid, self.work, meter or bench.meter)
         if bench.meter.pruned:
             raise Pruned
         return fitted
+
+    @phase(Phase.PREPARING)
+    def _rows(self, rows: Ints, early: Ints | None) -> tuple[Split, Split | None]:
+        """Return the rows to train on, as the levers on data leave them, and those that say when to stop."""
+        bench = self.bench
+        train = bench.dataset.rows.take(rows)
+        for step in self.recipe.data:
+            whole = replace(self.work, schema=bench.dataset.schema)
+            train = levers().get(step.lever).apply(train, step.settings, whole, bench.meter)  # type: ignore[attr-defined]
+        return train, None if early is None else self._seen(bench.dataset.rows.take(early))
 
     @property
     def stops_early(self) -> bool:

@@ -89,6 +89,7 @@ def trial_of(number: int, lever: str, outcome: Outcome, protocol: str) -> Trial:
         peak_bytes=outcome.peak_bytes,
         importance=outcome.importance,
         outcomes=outcome.outcomes,
+        times=outcome.times,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle import Joined, apply_rule, load
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Answer, CombiningLever, Evidence, Ints, Rule, ShrinkingLever, Split
 from steelyard.levers import LeverRefused
 from steelyard.recipe import Combine, Recipe, Shrink, describe
@@ -42,7 +43,9 @@ def shrink_once(recipe: Shrink, bench: Bench, source: Path, folder: Path, *, fit
     """Shrink one bundle into ``folder`` and answer rows with the result."""
     lever = cast("ShrinkingLever", levers().get(recipe.lever))
     sample = bench.dataset.rows.take(fit[:: max(1, len(fit) // SAMPLE)][:SAMPLE])
-    artefact = lever.apply(load(source).artefact(), sample, recipe.settings, bench.work, bench.meter)
+    with phase(Phase.LOADING):
+        parent = load(source).artefact()
+    artefact = lever.apply(parent, sample, recipe.settings, bench.work, bench.meter)
     return ship(folder, artefact, bench.about(recipe), held.columns)
 
 
@@ -54,7 +57,9 @@ def combine_parts(recipe: Combine, bench: Bench, folder: Path) -> Made:
         few = part.score[:50]
         columns = bench.dataset.rows.take(few).columns
         shipped = ship(folder / part.name, Joined(used, members), bench.about(recipe), columns)
-        expected = apply_rule(used, [load(member).answer(columns) for member in members], bench.dataset.task)
+        with phase(Phase.LOADING):
+            opened = [load(member) for member in members]
+        expected = apply_rule(used, [member.answer(columns) for member in opened], bench.dataset.task)
         check_parity(bench.dataset.task, expected.scores, shipped.scores, bench.dataset.rows.target)
     return Made(recipe=recipe, answer=whole, rule=rule)
 

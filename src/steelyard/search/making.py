@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.bundle import About, Bundle, Joined, load, write
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Answer, Artefact, Floats, Ints, Job, Problem, Rule, Split, Task, Work
 from steelyard.data import Dataset
 from steelyard.errors import SteelyardError
@@ -97,6 +98,7 @@ class Answers:
         return Answer(self._scores, self._decided, amounts=None if amounts is None else amounts[self._scored])
 
 
+@phase(Phase.LOADING)
 def shipped(folder: Path, model: Artefact | Joined, about: About) -> Bundle:
     """Write a bundle and return it as it is read back: what is measured is what ships."""
     write(folder, model, about)
@@ -129,6 +131,7 @@ def check_parity(task: Task, own: Floats, shipped: Floats, target: np.ndarray[An
         )
 
 
+@phase(Phase.PREPARING)
 def validation_of(dataset: Dataset) -> tuple[Ints, Split]:
     """Return where the validation rows stand among the scored ones, and those rows."""
     rows = dataset.partition.validation

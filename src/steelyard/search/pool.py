@@ -159,7 +159,7 @@ class LocalPool:
         self._errands[errand.ticket] = errand
         if self._worker is None:  # the last one did not even load
             self._worker = self._start()
-        self._order(ticket=errand.ticket, until=errand.until, job=job_to_json(errand.job))
+        self._order(ticket=errand.ticket, began=errand.began, until=errand.until, job=job_to_json(errand.job))
 
     def _order(self, **facts: object) -> None:
         if self._worker is not None:

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from steelyard.clock import Phase, Times, phase
 from steelyard.contracts import Answer, Ending, Rule
 from steelyard.data import Dataset, store
 from steelyard.errors import RunUnreadable, RunUnwritable
 from steelyard.recipe import Given, Recipe, digest, from_json, to_json
-from steelyard.search.codec import figures_from_json, figures_to_json
+from steelyard.search.codec import figures_from_json, figures_to_json, times_from_json
 from steelyard.units import Estimate
 
 
@@ -41,18 +42,20 @@ class Outcome:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
+    times: Times | None = None
     kept: bool = False
     """Whether it was found finished in the store rather than made by this job."""
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON."""
-    plain = asdict(replace(outcome, validation={}, curve=()))
+    plain = asdict(replace(outcome, validation={}, curve=(), times=None))
     return plain | {
         "recipe": to_json(outcome.recipe),
         "ending": outcome.ending.name,
         "validation": figures_to_json(outcome.validation),
         "curve": [list(point) for point in outcome.curve],
+        "times": None if outcome.times is None else outcome.times.to_json(),
     }
 
 
@@ -67,6 +70,7 @@ def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
             "validation": figures_from_json(data["validation"]),
             "rounds": tuple(data["rounds"]),
             "curve": tuple((step, value) for step, value in data["curve"]),
+            "times": times_from_json(data.get("times")),
         }
     )
 
@@ -90,6 +94,7 @@ class Store:
         self.path = path
         self.bundles = path / "bundles"
 
+    @phase(Phase.LOADING)
     def dataset(self) -> Dataset:
         """Return the data, read once a process for as long as its file is the same."""
         try:
@@ -106,6 +111,7 @@ class Store:
         """Return where a recipe's refit on everything but test lies once it is finished."""
         return self.bundles / f"{digest(recipe)}.all"
 
+    @phase(Phase.LOADING)
     def outcome(self, recipe: Recipe) -> Outcome | None:
         """Return what a finished recipe left, or ``None``."""
         file = self.place(recipe) / "outcome.json"
@@ -114,6 +120,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise _damaged(file) from problem
 
+    @phase(Phase.LOADING)
     def answers(self, recipe: Recipe) -> Answer:
         """Return a finished recipe's answers on the scored rows (``partition.scored``, in that order)."""
         file = self.place(recipe) / "answers.npz"
@@ -140,6 +147,7 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    @phase(Phase.LOADING)
     def keep(self, folder: Path, outcome: Outcome, answer: Answer) -> None:
         """Complete a folder made by :meth:`aside` and give it its final name."""
         with (folder / "answers.npz").open("wb") as out:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from steelyard.bundle import Bundle
+from steelyard.clock import Phase, phase
 from steelyard.contracts import Answer, Fitted, Ints, Split
 from steelyard.data import Dataset
 from steelyard.levers.training.parts import folds_of
@@ -66,8 +67,9 @@ def train_once(trainer: Trainer, folder: Path, *, fit: Ints, score: Ints) -> Tra
     """Train on some rows, export into ``folder``, check the bundle against the framework, answer other rows."""
     bench, folds = trainer.bench, folds_of(trainer.recipe.plan)
     fitted = bag(trainer, fit, folds) if folds > 1 else fit_once(trainer, fit)
-    bundle = shipped(folder, fitted.export(), bench.about(trainer.ships_as, training_rows=len(fit)))
-    held = bench.dataset.rows.take(score)
+    with phase(Phase.PREPARING):
+        artefact, held = fitted.export(), bench.dataset.rows.take(score)
+    bundle = shipped(folder, artefact, bench.about(trainer.ships_as, training_rows=len(fit)))
     answer, few = staked(bundle.answer(held.columns), held), _first(held, PARITY_ROWS)
     check_parity(bench.dataset.task, fitted.scores(few.columns), answer.scores[: len(few)], bench.dataset.rows.target)
     return Trained(fitted, bundle, answer)

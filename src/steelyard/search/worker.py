@@ -121,9 +121,11 @@ class Worker:
                 if ticket in self._children:
                     self._children[ticket].kill(cause)
             case {"job": job, "ticket": ticket}:
+                began, used = time.monotonic(), time.process_time()
                 self.prepare(job)
+                loaded = {"loaded": time.monotonic() - began, "loaded_busy": time.process_time() - used}
                 held = [c.words.handle for c in self._children.values()]
-                child = bear(order, without=(self._orders.handle, self._out.handle, self._bell, *held))
+                child = bear({**order, **loaded}, without=(self._orders.handle, self._out.handle, self._bell, *held))
                 self._children[ticket] = child
                 self._tell(ticket=ticket, pid=child.pid)
 

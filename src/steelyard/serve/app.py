@@ -28,6 +28,7 @@ from steelyard.serve.settings import Settings
 
 if TYPE_CHECKING:
     from steelyard.serve.cost import Meter
+    from steelyard.serve.escalation import Escalation
     from steelyard.serve.log import PredictionLog
     from steelyard.serve.releases.board import Board
     from steelyard.serve.tracing import Tracing
@@ -65,6 +66,8 @@ class App:
         self.companions: list[Companion] = []
         self.board: Board | None = None
         """Where versions of the model can be switched."""
+        self.escalation: Escalation | None = None
+        """What happens to rows that the bundle it was calibrated for is not sure of."""
         self.log: PredictionLog | None = None
         self.cost: Meter | None = None
         self.tracing: Tracing | None = None

@@ -12,7 +12,7 @@ from steelyard.errors import ServingRefused
 from steelyard.serve.app import App
 from steelyard.serve.batching import GATHER, GATHER_ALONE, Batcher
 from steelyard.serve.endpoint import Deployed, Endpoint
-from steelyard.serve.escalation import open_escalation
+from steelyard.serve.escalation import Escalating, open_escalation
 from steelyard.serve.metrics import Metrics, ModelMetrics
 from steelyard.serve.model import Served, open_served
 from steelyard.serve.observing import observed
@@ -66,16 +66,16 @@ def _app_of_bundle(folder: Path, settings: Settings, metrics: Metrics) -> App:
     repository.add(Endpoint(replace(deployed, escalation=escalation)))
     app = App(settings, repository, metrics)
     if escalation is not None:
+        app.escalation = escalation
         app.companions.append(escalation)
     return app
 
 
 def _app_of_shelf(folder: Path, settings: Settings, metrics: Metrics) -> App:
+    escalating = None
     if settings.escalate is not None:
-        raise ServingRefused(
-            f"--escalate was calibrated for one bundle, and {folder} is a shelf of versions: serve the bundle itself"
-        )
-    deploy = partial(_deployed, settings=settings, metrics=metrics)
+        escalating = Escalating(settings.escalate, metrics, workers=settings.workers)
+    deploy = partial(_deployed, settings=settings, metrics=metrics, escalating=escalating)
     opener = Opener(settings.name, folder, settings.releasing, threads=settings.threads, deploy=deploy)
     board = Board(opener, settings.releasing, metrics)
     if settings.releasing.watching.enabled:
@@ -85,10 +85,13 @@ def _app_of_shelf(folder: Path, settings: Settings, metrics: Metrics) -> App:
     app = App(settings, repository, metrics)
     app.board = board
     app.companions.append(board)
+    if escalating is not None:
+        app.escalation = escalating.required()
+        app.companions.append(app.escalation)
     return app
 
 
-def _deployed(served: Served, settings: Settings, metrics: Metrics) -> Deployed:
+def _deployed(served: Served, settings: Settings, metrics: Metrics, escalating: Escalating | None = None) -> Deployed:
     """Return a version with a queue before it."""
     counted = ModelMetrics(metrics, served.name, served.version)
     batcher = Batcher(
@@ -99,4 +102,4 @@ def _deployed(served: Served, settings: Settings, metrics: Metrics) -> Deployed:
         max_delay=settings.max_delay_ms / 1000,
         gather=GATHER if len(os.sched_getaffinity(0)) > settings.workers else GATHER_ALONE,
     )
-    return Deployed(served, batcher, counted)
+    return Deployed(served, batcher, counted, None if escalating is None else escalating.of(served))

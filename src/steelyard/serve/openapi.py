@@ -96,7 +96,14 @@ def _paths(served: Served) -> dict[str, Any]:
 
 def _call(summary: str, takes: str = "", gives: str = "", *, kind: str = "application/json") -> dict[str, Any]:
     schema = _ref(gives) if gives else {"type": "string"}
-    answer = {"description": "The answer.", "headers": _ID, "content": {kind: {"schema": schema}}}
+    made: dict[str, Any] = {"summary": summary, "responses": responses(schema, reads=bool(takes), kind=kind)}
+    if takes:
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(takes)}}}
+    return made
+
+
+def responses(schema: dict[str, Any], *, reads: bool, kind: str = "application/json") -> dict[str, Any]:
+    """Return the answer and all refusals of a call by status; ``reads`` tells whether it reads a body."""
     refusals = {
         str(status): {
             "description": about,
@@ -104,12 +111,9 @@ def _call(summary: str, takes: str = "", gives: str = "", *, kind: str = "applic
             "content": {"application/json": {"schema": _ERROR}},
         }
         for status, about in _REFUSALS.items()
-        if takes or status not in _OF_BODY
+        if reads or status not in _OF_BODY
     }
-    call: dict[str, Any] = {"summary": summary, "responses": {"200": answer, **refusals}}
-    if takes:
-        call["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(takes)}}}
-    return call
+    return {"200": {"description": "The answer.", "headers": _ID, "content": {kind: {"schema": schema}}}, **refusals}
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -253,30 +257,30 @@ def _of_labels(limits: Limits) -> dict[str, Any]:
 def _of_metadata() -> dict[str, Any]:
     """Return the schemas of what a server and its models say of themselves."""
     text, whole = {"type": "string"}, {"type": "integer"}
-    tensor = _object(name=text, datatype=text, shape={"type": "array", "items": whole})
+    tensor = record(name=text, datatype=text, shape={"type": "array", "items": whole})
     tensors = {"type": "array", "items": tensor}
-    duration = _object(count=whole, ns=whole)
+    duration = record(count=whole, ns=whole)
     kinds = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
-    counted = _object(
+    counted = record(
         name=text,
         version=text,
         last_inference=whole,
         inference_count=whole,
         execution_count=whole,
-        inference_stats=_object(**dict.fromkeys(kinds, duration)),
+        inference_stats=record(**dict.fromkeys(kinds, duration)),
     )
     texts = {"type": "array", "items": text}
     return {
-        "Server": _object(name=text, version=text, extensions=texts),
-        "Model": _object(name=text, versions=texts, platform=text, inputs=tensors, outputs=tensors),
-        "ModelReady": _object(name=text, ready={"type": "boolean"}),
-        "Configuration": _object(name=text, platform=text, backend=text, max_batch_size=whole),
+        "Server": record(name=text, version=text, extensions=texts),
+        "Model": record(name=text, versions=texts, platform=text, inputs=tensors, outputs=tensors),
+        "ModelReady": record(name=text, ready={"type": "boolean"}),
+        "Configuration": record(name=text, platform=text, backend=text, max_batch_size=whole),
         "Cost": {"type": "object"},
-        "Statistics": _object(model_stats={"type": "array", "items": counted}),
+        "Statistics": record(model_stats={"type": "array", "items": counted}),
     }
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+def record(**properties: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an object that has all of these."""
     return {"type": "object", "required": list(properties), "properties": properties}
 

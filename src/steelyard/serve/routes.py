@@ -15,6 +15,7 @@ from steelyard.serve.http import Reply, Request, json_reply
 from steelyard.serve.keys import Scope
 from steelyard.serve.openapi import document
 from steelyard.serve.page import PAGE
+from steelyard.serve.releases import paths
 from steelyard.serve.releases import routes as releases
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ async def openapi(app: App, request: Request) -> Reply:
     described = document(app.repository.only.stable.served, app.settings.limits, **extra)
     if app.settings.escalate is not None:
         described["paths"] |= reviews.described()
+    if app.settings.repository:
+        described["paths"] |= paths.described(app.repository.only.name, has_shelf=app.board is not None)
     return json_reply(described)
 
 

@@ -29,6 +29,7 @@ _RANGES = {
     "keep_alive_seconds": (1, 3600, "seconds"),
     "grace_seconds": (0, 3600, "seconds"),
     "hang_seconds": (1, 3600, "seconds"),
+    "start_seconds": (1, 86_400, "seconds"),
     "log_share": (0, 1, "share of requests"),
 }
 
@@ -78,6 +79,8 @@ class Settings:
     """How long requests in flight may take once the server was told to stop."""
     hang_seconds: float = 30.0
     """After which a worker whose event loop stands still is replaced."""
+    start_seconds: float = 300.0
+    """After which a worker that has not opened the bundle, and fetched it where it comes from a source, is replaced."""
     log_share: float = 0.0
     """Share of requests that are logged; those that end in an error of the server always are."""
     log: LogSettings | None = None

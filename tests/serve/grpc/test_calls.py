@@ -5,6 +5,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from steelyard.serve import Key, Scope
+from steelyard.serve.grpc.messages import SERVICE, message
 
 Code = grpc.StatusCode
 ADMIN, READER = "a" * 20, "r" * 20
@@ -122,3 +123,23 @@ def test_requests_are_counted_logged_and_carry_an_id(both, request_of, capsys):
     assert 'steelyard_request_seconds_count{route="grpc_infer"} 2' in lines
     said = capsys.readouterr().err
     assert '"id":"mine-1","method":"GRPC","path":"/inference.GRPCInferenceService/ModelInfer","status":200' in said
+
+
+def test_clusters_ask_by_grpcs_own_health_protocol_whether_requests_may_come(both):
+    server, asker = both(keys=KEYS)
+    request = message("HealthCheckRequest", "grpc.health.v1")
+    response = message("HealthCheckResponse", "grpc.health.v1")
+    ask = asker.channel.unary_unary("/grpc.health.v1.Health/Check", response_deserializer=response.FromString)
+
+    def status(service=""):
+        return response.ServingStatus.Name(ask(request(service=service).SerializeToString(), timeout=20).status)
+
+    assert status() == status(SERVICE) == "SERVING"
+    endpoints = dict(server.app.repository._models)
+    server.app.repository._models.clear()
+    assert status() == "NOT_SERVING"
+    server.app.repository._models.update(endpoints)
+    with pytest.raises(grpc.RpcError) as caught:
+        status("other")
+    assert caught.value.code() is Code.NOT_FOUND
+    assert ask(b"", timeout=20).SerializeToString() == b"\x08\x01"

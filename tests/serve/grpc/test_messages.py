@@ -15,7 +15,7 @@ HOME = Path(steelyard.serve.grpc.__file__).parent
 
 def test_the_compiled_messages_are_fresh(tmp_path):
     made = tmp_path / "made.binpb"
-    assert protoc.main(["protoc", f"-I{HOME}", f"--descriptor_set_out={made}", "inference.proto"]) == 0
+    assert protoc.main(["protoc", f"-I{HOME}", f"--descriptor_set_out={made}", "inference.proto", "health.proto"]) == 0
     read = descriptor_pb2.FileDescriptorSet.FromString
     assert read(made.read_bytes()) == read((HOME / "inference.binpb").read_bytes()), "`make proto` makes them anew"
 

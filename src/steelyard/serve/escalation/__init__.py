@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from steelyard.serve.escalation.escalation import Escalation, open_escalation
+from steelyard.serve.escalation.escalation import Escalating, Escalation, open_escalation
 from steelyard.serve.escalation.plan import Plan, read_plan
 
-__all__ = ["Escalation", "Plan", "open_escalation", "read_plan"]
+__all__ = ["Escalating", "Escalation", "Plan", "open_escalation", "read_plan"]

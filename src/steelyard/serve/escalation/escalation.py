@@ -125,6 +125,62 @@ def _joined(answer: Answer, served: Served, places: Ints, result: Result) -> Ans
     return Answered(joined, served, dict.fromkeys(places.tolist(), staged))
 
 
+class Escalating:
+    """Finds, among versions that are opened one after the other, the bundle that a file was calibrated for.
+
+    Whatever name a version has, and however often it is opened: the same bundle escalates, with one budget and one
+    count, and no other does.
+
+    Parameters
+    ----------
+    path
+        The file.
+    metrics
+        Where to count.
+    workers
+        Processes that share the budget.
+
+    Raises
+    ------
+    ServingRefused
+        If the file cannot be read.
+    """
+
+    def __init__(self, path: Path, metrics: Metrics, *, workers: int = 1) -> None:
+        self._path, self._metrics, self._workers = path, metrics, workers
+        self._digest = read_plan(path).bundle
+        self._found: Escalation | None = None
+
+    def of(self, served: Served) -> Escalation | None:
+        """Return what escalates for a version; ``None`` for one that it was not calibrated for.
+
+        Raises
+        ------
+        ServingRefused
+            If what the file names cannot be had.
+        """
+        if served.digest != self._digest:
+            return None
+        if self._found is None:
+            self._found = open_escalation(self._path, served, self._metrics, workers=self._workers)
+        return self._found
+
+    def required(self) -> Escalation:
+        """Return what escalates.
+
+        Raises
+        ------
+        ServingRefused
+            If none of the versions that were opened is the one that it was calibrated for.
+        """
+        if self._found is None:
+            raise ServingRefused(
+                f"{self._path} was calibrated for the bundle {self._digest}, and no version with a role is that one: "
+                "give it a role first, or calibrate again with `steelyard escalate`"
+            )
+        return self._found
+
+
 def open_escalation(path: Path, served: Served, metrics: Metrics, *, workers: int = 1) -> Escalation:
     """Read the file of an escalation and make ready what it names.
 

@@ -33,10 +33,8 @@ def stage_of(app: App) -> PersonStage:
     Fault
         404 if there is none.
     """
-    for endpoint in app.repository:
-        for deployed in endpoint:
-            if deployed.escalation is not None and isinstance(deployed.escalation.last, PersonStage):
-                return deployed.escalation.last
+    if app.escalation is not None and isinstance(app.escalation.last, PersonStage):
+        return app.escalation.last
     raise not_found("no rows are parked for persons here; serve with --escalate and a file that names a person")
 
 

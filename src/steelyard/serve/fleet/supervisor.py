@@ -195,6 +195,8 @@ class Supervisor:
         elif worker.state is not State.LEAVING:
             self._delay()
         why = refusal[1] if refusal else ending(ended.status)
+        if worker.is_condemned:
+            why = f"did not get on for {self._patience(worker):g} s while it {worker.state.value}"
         say("worker_ended", pid=worker.pid, why=why, state=worker.state.value)
         if worker.state is State.STARTING:
             self._judge_start(worker, refusal, why)
@@ -217,6 +219,8 @@ class Supervisor:
             return
         if refusal is not None:
             raise _error_of(*refusal)
+        if worker.is_condemned:
+            raise ServingRefused(f"a worker {why}; see above where it stood, or allow it more --start-seconds")
         raise ServingRefused(f"a worker {why} before it could answer; free some memory, or start fewer --workers")
 
     def _renew(self) -> None:
@@ -243,13 +247,22 @@ class Supervisor:
             silent = now - worker.alive_at
             if worker.state is State.LEAVING and now - worker.since > patience:
                 worker.send(signal.SIGKILL)
-            elif worker.state is State.ANSWERING and silent > self._settings.hang_seconds:
-                if not worker.is_condemned:
-                    say("worker_hangs", pid=worker.pid, seconds=round(silent, 1))
-                    worker.is_condemned = True
-                    worker.send(signal.SIGABRT)  # it writes where it stands
-                elif silent > self._settings.hang_seconds + _LAST_WORDS:
-                    worker.send(signal.SIGKILL)
+            elif worker.state is not State.LEAVING:
+                self._end_if_hung(worker, silent)
+
+    def _end_if_hung(self, worker: Worker, silent: float) -> None:
+        """End a worker that answers nobody, or does not come to the point of it, after so many seconds of silence."""
+        patience = self._patience(worker)
+        if silent > patience and not worker.is_condemned:
+            say("worker_hangs", pid=worker.pid, seconds=round(silent, 1), state=worker.state.value)
+            worker.is_condemned = True
+            worker.send(signal.SIGABRT)  # it writes where it stands
+        elif silent > patience + _LAST_WORDS:
+            worker.send(signal.SIGKILL)
+
+    def _patience(self, worker: Worker) -> float:
+        is_starting = worker.state is State.STARTING
+        return self._settings.start_seconds if is_starting else self._settings.hang_seconds
 
 
 def _error_of(code: int, sentence: str) -> SteelyardError:

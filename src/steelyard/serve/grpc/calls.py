@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
@@ -11,11 +12,12 @@ from google.protobuf.json_format import ParseDict
 from steelyard.serve import oip
 from steelyard.serve.app import App
 from steelyard.serve.endpoint import Asking
-from steelyard.serve.grpc.messages import InferRequest, message
+from steelyard.serve.faults import not_found
+from steelyard.serve.grpc.messages import SERVICE, InferRequest, message
 from steelyard.serve.grpc.tensors import encode, parse
 from steelyard.serve.http import Headers
 from steelyard.serve.keys import Scope
-from steelyard.serve.releases.routes import refuse_change, refuse_repository
+from steelyard.serve.releases import routes as releases
 
 INFER = "grpc_infer"
 """What inference is called in the metrics."""
@@ -55,6 +57,9 @@ def _told(name: str, data: dict[str, Any]) -> bytes:
     return encoded
 
 
+_of_health = partial(message, package="grpc.health.v1")
+
+
 async def live(app: App, request: Any, caller: Caller) -> bytes:
     """Tell that the process runs."""
     del app, request, caller
@@ -65,6 +70,16 @@ async def ready(app: App, request: Any, caller: Caller) -> bytes:
     """Tell whether models answer."""
     del request, caller
     return _told("ServerReadyResponse", {"ready": app.is_ready})
+
+
+async def check(app: App, request: Any, caller: Caller) -> bytes:
+    """Tell whether requests may come, as the health protocol of gRPC asks: of the whole server, or of its service."""
+    del caller
+    if request.service not in {"", SERVICE}:
+        raise not_found(f"no service is named {request.service[:80]!r}; ask for {SERVICE}, or for none")
+    answer = _of_health("HealthCheckResponse")(status="SERVING" if app.is_ready else "NOT_SERVING")
+    encoded: bytes = answer.SerializeToString()
+    return encoded
 
 
 async def model_ready(app: App, request: Any, caller: Caller) -> bytes:
@@ -101,17 +116,31 @@ async def stats(app: App, request: Any, caller: Caller) -> bytes:
 
 
 async def index(app: App, request: Any, caller: Caller) -> bytes:
-    """List the models."""
-    del request, caller
-    refuse_repository(app)
-    models = oip.index(deployed for endpoint in app.repository for deployed in endpoint)
-    return _told("RepositoryIndexResponse", {"models": models})
-
-
-async def change(app: App, request: Any, caller: Caller) -> bytes:
-    """Refuse to load or unload: this call cannot name a version."""
+    """List the versions."""
     del caller
-    refuse_change(app, request.model_name)
+    return _told("RepositoryIndexResponse", {"models": await releases.listing(app, is_ready=request.ready)})
+
+
+async def load(app: App, request: Any, caller: Caller) -> bytes:
+    """Load the version that a parameter names, which then answers."""
+    return await _changed(app, request, caller, "load")
+
+
+async def unload(app: App, request: Any, caller: Caller) -> bytes:
+    """Unload the version that a parameter names, which loses its role."""
+    return await _changed(app, request, caller, "unload")
+
+
+async def _changed(app: App, request: Any, caller: Caller, what: str) -> bytes:
+    given = {name: _value(parameter) for name, parameter in request.parameters.items()}
+    await releases.changed(app, caller.headers, request.model_name, what, given)
+    return b""
+
+
+def _value(parameter: Any) -> bool | int | str | bytes | None:
+    """Return what a parameter of the repository holds; ``None``: nothing."""
+    kind = parameter.WhichOneof("parameter_choice")
+    return None if kind is None else getattr(parameter, kind)
 
 
 async def infer(app: App, request: Any, caller: Caller) -> bytes:
@@ -134,7 +163,9 @@ CALLS = {
     "ModelConfig": Call("grpc_config", Scope.READ, message("ModelConfigRequest"), config),
     "ModelStatistics": Call("grpc_stats", Scope.READ, message("ModelStatisticsRequest"), stats),
     "RepositoryIndex": Call("grpc_repository", Scope.ADMIN, message("RepositoryIndexRequest"), index),
-    "RepositoryModelLoad": Call("grpc_repository", Scope.ADMIN, message("RepositoryModelLoadRequest"), change),
-    "RepositoryModelUnload": Call("grpc_repository", Scope.ADMIN, message("RepositoryModelUnloadRequest"), change),
+    "RepositoryModelLoad": Call("grpc_repository", Scope.ADMIN, message("RepositoryModelLoadRequest"), load),
+    "RepositoryModelUnload": Call("grpc_repository", Scope.ADMIN, message("RepositoryModelUnloadRequest"), unload),
     "ModelInfer": Call(INFER, Scope.PREDICT, InferRequest, infer),
 }
+CHECK = Call("grpc_health", None, _of_health("HealthCheckRequest"), check)
+"""Of the health protocol, which is a service of its own."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-SERVICE = "inference.GRPCInferenceService"
+SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
 _FILE = files("steelyard.serve.grpc").joinpath("inference.binpb").read_bytes()
 
 
@@ -26,7 +26,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
 POOL = _pool()
 
 
-def message(name: str) -> Any:
+def message(name: str, package: str = "inference") -> Any:
     r"""Return the class of a message.
 
     Raises
@@ -39,7 +39,7 @@ def message(name: str) -> Any:
     >>> message("ModelReadyRequest")(name="m").SerializeToString()
     b'\n\x01m'
     """
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"inference.{name}"))
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"{package}.{name}"))
 
 
 InferRequest, InferResponse = message("ModelInferRequest"), message("ModelInferResponse")

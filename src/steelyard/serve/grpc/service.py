@@ -20,15 +20,15 @@ from steelyard.serve import http
 from steelyard.serve.app import LEFT, App, fault_of
 from steelyard.serve.batching import ClientLeft
 from steelyard.serve.faults import Fault, malformed, overloaded
-from steelyard.serve.grpc.calls import CALLS, INFER, Call, Caller, infer
-from steelyard.serve.grpc.messages import SERVICE, InferRequest, InferResponse, StreamResponse
+from steelyard.serve.grpc.calls import CALLS, CHECK, INFER, Call, Caller, infer
+from steelyard.serve.grpc.messages import HEALTH, SERVICE, InferRequest, InferResponse, StreamResponse
 from steelyard.serve.grpc.status import code_of, trailers_of
 from steelyard.serve.grpc.tensors import decoded
 from steelyard.serve.keys import Scope
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("steelyard.serve")
-_STREAM = "ModelStreamInfer"
+_STREAM = f"/{SERVICE}/ModelStreamInfer"
 
 
 class Turn(Generic[_T]):
@@ -36,8 +36,8 @@ class Turn(Generic[_T]):
 
     __slots__ = ("_app", "_began", "_path", "_route", "fault", "id")
 
-    def __init__(self, app: App, route: str, method: str, request_id: bytes = b"") -> None:
-        self._app, self._route, self._path, self.id = app, route, f"/{SERVICE}/{method}", request_id
+    def __init__(self, app: App, route: str, path: str, request_id: bytes = b"") -> None:
+        self._app, self._route, self._path, self.id = app, route, path, request_id
         self._began = time.perf_counter()
         self.fault: Fault | None = None
 
@@ -98,7 +98,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no 
         self._closing = asyncio.get_running_loop().create_future()
         unary, stream = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
         self._handlers = {f"/{SERVICE}/{name}": unary(self._answering(name, call)) for name, call in CALLS.items()}
-        self._handlers[f"/{SERVICE}/{_STREAM}"] = stream(self._stream)
+        self._handlers[f"/{HEALTH}/Check"] = unary(self._answering("Check", CHECK, of=HEALTH))
+        self._handlers[_STREAM] = stream(self._stream)
 
     def close(self) -> None:
         """Have streams end that wait for their next request."""
@@ -112,10 +113,10 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no 
             self._app.metrics.ended("grpc_other", 404, "not_found", 0.0)
         return found
 
-    def _answering(self, name: str, call: Call) -> Callable[[Any, Any], Awaitable[bytes | None]]:
+    def _answering(self, name: str, call: Call, *, of: str = SERVICE) -> Callable[[Any, Any], Awaitable[bytes | None]]:
         async def answer(messages: Any, context: Any) -> bytes | None:
             del messages  # they are read from the context
-            turn: Turn[bytes] = Turn(self._app, call.route, name)
+            turn: Turn[bytes] = Turn(self._app, call.route, f"/{of}/{name}")
             answered = await turn.take(self._one(turn, call, context))
             if turn.fault is not None:
                 await _refuse(context, turn.fault, turn.id)

@@ -32,6 +32,8 @@ def _version(board: Board, version: str) -> dict[str, Any]:
         "resident": deployed is not None,
         "digest": deployed.served.digest if deployed else board.log.digest_of(version),
     }
+    if deployed is not None and deployed.escalation is not None:
+        told["escalates"] = True
     if tally is not None:
         told["requests"], told["failures"], told["late"] = tally.requests, tally.failures, tally.late
     if version in board.problems:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from steelyard.errors import BundleRefused, nearest
@@ -15,9 +15,10 @@ from steelyard.serve import oip
 from steelyard.serve.faults import Fault, malformed, not_found
 from steelyard.serve.http import Headers, Reply, Request, json_reply
 from steelyard.serve.keys import who
-from steelyard.serve.limits import json_object
+from steelyard.serve.limits import Limits, json_object
 from steelyard.serve.releases import described
 from steelyard.serve.releases.board import Board
+from steelyard.serve.releases.paths import LONGEST_WHY
 from steelyard.serve.releases.roles import Action
 from steelyard.serve.releases.shelf import is_version, versions
 from steelyard.serve.releases.switches import Order
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from steelyard.serve.app import App
 
 _LOGGER = logging.getLogger("steelyard.serve")
-_LONGEST_WHY = 500
 _LINES = 100
 """Of the log that are told at most."""
 
@@ -73,8 +73,8 @@ def _asked(data: dict[str, Any], action: Action) -> tuple[str, float]:
                 f"{action.value} takes no {name[:80]!r}{nearest(name[:80], known)}; it takes {' and '.join(known)}"
             )
     why, share = data.get("why", ""), data.get("share", 0.0)
-    if type(why) is not str or len(why) > _LONGEST_WHY or not why.isprintable():
-        raise malformed(f"why must be a line of text of at most {_LONGEST_WHY} characters")
+    if type(why) is not str or len(why) > LONGEST_WHY or not why.isprintable():
+        raise malformed(f"why must be a line of text of at most {LONGEST_WHY} characters")
     if action is Action.CANARY and (type(share) not in {int, float} or not 0 < share <= 1):
         raise malformed('a canary needs its share of the requests, above 0 to 1, such as {"share": 0.1}')
     return why, float(share)
@@ -85,48 +85,89 @@ async def index(app: App, request: Request) -> Reply:
     refuse_repository(app)
     body = await app.read(request)
     data = json_object(body, app.settings.limits) if body else {}
-    resident = [deployed for endpoint in app.repository for deployed in endpoint]
-    found = oip.index(resident)
-    if app.board is not None:
-        for each in found:
-            each["reason"] = ", ".join(app.board.log.roles.of(each["version"]))
-        if data.get("ready") is not True:
-            here = {each["version"] for each in found}
-            found += [
-                {"name": app.board.endpoint.name, "version": version, "state": "UNAVAILABLE", "reason": "on the shelf"}
-                for version in (await _there(app.board))[0]
-                if version not in here
-            ]
-    return json_reply(found)
+    return json_reply(await listing(app, is_ready=data.get("ready") is True))
+
+
+async def listing(app: App, *, is_ready: bool) -> list[dict[str, str]]:
+    """Return the index of the protocol; ``is_ready`` leaves out versions that are not in memory.
+
+    Raises
+    ------
+    Fault
+        404 if the repository is off.
+    """
+    refuse_repository(app)
+    found = oip.index(deployed for endpoint in app.repository for deployed in endpoint)
+    if app.board is None:
+        return found
+    for each in found:
+        each["reason"] = ", ".join(app.board.log.roles.of(each["version"]))
+    if is_ready:
+        return found
+    here, name = {each["version"] for each in found}, app.board.endpoint.name
+    there = [version for version in (await _there(app.board))[0] if version not in here]
+    more = [{"name": name, "version": each, "state": "UNAVAILABLE", "reason": "on the shelf"} for each in there]
+    return found + more
 
 
 async def change(app: App, request: Request, name: str, what: str) -> Reply:
     """Load a version, which then answers, or unload one, which loses its role."""
     refuse_repository(app)
     _refuse_other_sites(request.headers)
-    app.repository.find(name)
-    board = _board(app)
     body = await app.read(request)
-    version = _named(json_object(body, app.settings.limits) if body else {})
-    action = Action.PROMOTE if what == "load" else Action.RETIRE
-    order = Order(action=action, version=version, who=who(request.headers), why=f"repository {what}")
-    await board.switch(order)
+    data = json_object(body, app.settings.limits) if body else {}
+    await changed(app, request.headers, name, what, data.get("parameters", {}))
     return json_reply({})
 
 
-def _named(data: dict[str, Any]) -> str:
-    """Return the version that a body of the protocol names.
+async def changed(app: App, headers: Headers, name: str, what: str, parameters: Any) -> None:
+    """Switch a version as the protocol asks, by HTTP or by gRPC.
+
+    Parameters
+    ----------
+    app
+        The application.
+    headers
+        Of the request; they say who asks.
+    name
+        Of the model.
+    what
+        ``load`` or ``unload``.
+    parameters
+        What the client gave by name; it says which version, and nothing else.
 
     Raises
     ------
     Fault
-        If it names none, or anything else: a configuration or files, which clients may not give.
+        404 if the repository is off or there is no such model or version, 409 if nothing can be switched, 400 for
+        parameters that are not taken.
     """
-    parameters = data.get("parameters", {})
-    if type(parameters) is not dict or (strange := [name for name in parameters if name != "version"]):
+    refuse_repository(app)
+    app.repository.find(name)
+    board = _board(app)
+    version = _named(parameters, what, app.settings.limits)
+    action = Action.PROMOTE if what == "load" else Action.RETIRE
+    await board.switch(Order(action=action, version=version, who=who(headers), why=f"repository {what}"))
+
+
+def _named(parameters: Any, what: str, limits: Limits) -> str:
+    """Return the version that parameters of the protocol name.
+
+    Clients of Triton cannot say ``version``; they say it as Triton wants it, in a configuration of which nothing but
+    the policy of versions is taken.
+
+    Raises
+    ------
+    Fault
+        If they name none, or anything else: a configuration or files, which clients may not give.
+    """
+    taken = {"load": ("version", "config"), "unload": ("version", "unload_dependents")}[what]
+    if type(parameters) is not dict or (strange := [name for name in parameters if name not in taken]):
         name = strange[0][:80] if type(parameters) is dict else "parameters"
         raise malformed(f'{name!r} is not taken here; give {{"parameters": {{"version": "2"}}}}')
     version = parameters.get("version")
+    if "config" in parameters:
+        version = None if version is not None else _of_policy(parameters["config"], limits)
     if type(version) is int:
         version = str(version)
     if type(version) is not str:
@@ -135,23 +176,18 @@ def _named(data: dict[str, Any]) -> str:
     return version
 
 
+def _of_policy(config: Any, limits: Limits) -> Any:
+    """Return the one version of a policy, ``{"version_policy": {"specific": {"versions": [2]}}}``; else nothing."""
+    data = json_object(config.encode(), limits) if type(config) is str else {}
+    match data:
+        case {"version_policy": {"specific": {"versions": [version]}}}:
+            return version if data == {"version_policy": {"specific": {"versions": [version]}}} else None
+    raise malformed("'config' is not taken here but for its version_policy, with one specific version")
+
+
 def _refuse_strange(version: str) -> None:
     if not is_version(version):
         raise not_found(f"no version is called {version[:80]!r}; GET /releases lists them")
-
-
-def refuse_change(app: App, name: str) -> NoReturn:
-    """Refuse to load or unload where the protocol cannot name a version.
-
-    Raises
-    ------
-    Fault
-        404 if the repository is off or there is no such model, else 409.
-    """
-    refuse_repository(app)
-    app.repository.find(name)
-    _board(app)
-    raise Fault(409, "unchangeable", "gRPC's call names no version; POST /v2/repository/models/NAME/load does, by HTTP")
 
 
 def refuse_repository(app: App) -> None:

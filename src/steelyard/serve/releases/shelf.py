@@ -11,7 +11,8 @@ from steelyard.bundle.signing import SIGNATURE, Signer
 from steelyard.errors import RunUnwritable, ServingRefused
 from steelyard.serve.releases.switches import LOG
 
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VERSION = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What a version may be called, as a regular expression."""
 
 
 def is_version(name: str) -> bool:
@@ -22,7 +23,7 @@ def is_version(name: str) -> bool:
     >>> [is_version(name) for name in ("2", "2026-11-22.1", "../2", "", ".2", "a/b", "2\n")]
     [True, True, False, False, False, False, False]
     """
-    return _VERSION.fullmatch(name) is not None
+    return re.fullmatch(VERSION, name) is not None
 
 
 def is_shelf(place: Path) -> bool:
