@@ -9,6 +9,7 @@ from steelyard.decide.words import money
 from steelyard.report.chart import chart, legend
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.sections import (
+    capacity_section,
     data_section,
     figures,
     frontier_table,
@@ -67,6 +68,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("Frontier", frontier_table(report)) if report["frontier"] else None,
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),
+        None if report["capacity"] is None else _section("What serving it takes", capacity_section(report)),
         _section("What was seen in the data", data_section(report)),
         _section("How it was measured", measured_section(report)),
     )
