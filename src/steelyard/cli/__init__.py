@@ -8,12 +8,25 @@ import signal
 import sys
 from pathlib import Path
 
-from steelyard.cli import deploying, escalation, exporting, lists, logs, pricing, releases, returning, runs, serving
+from steelyard.cli import (
+    capacity,
+    deploying,
+    escalation,
+    exporting,
+    lists,
+    logs,
+    pricing,
+    releases,
+    returning,
+    runs,
+    serving,
+)
 from steelyard.cli.words import app, let_go_of_output
 from steelyard.errors import Exit, SteelyardError
 
 __all__ = [
     "app",
+    "capacity",
     "deploying",
     "escalation",
     "exporting",

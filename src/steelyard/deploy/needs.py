@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from steelyard.deploy.rehearsal import Rehearsal
 from steelyard.money import Forecast
+from steelyard.money.overhead import Overhead
 from steelyard.money.serving import USUAL_LOAD
 from steelyard.serve import Limits
 
@@ -76,13 +77,20 @@ def _rounded(mib: float) -> int:
 
 
 def _with_http(forecast: Forecast | None, request_ms: float | None) -> Forecast | None:
-    """Return a forecast in which a row keeps a replica busy for as long as a whole request did here, if that is more.
+    """Return a forecast in which the server takes as long around a row as it did here.
 
-    A run measures the bundle alone; around a small model the server takes longer than the model itself.
+    A run measures the bundle alone; around a small model the server takes longer than the model itself. What was
+    calibrated for the run is the better measurement, and stays.
     """
-    if forecast is None or request_ms is None or request_ms <= forecast.busy.value:
+    if forecast is None or forecast.measured is not None or request_ms is None:
         return forecast
-    return replace(forecast, busy=forecast.busy.scaled(request_ms / forecast.busy.value, unit="ms"))
+    around = Overhead(
+        turn_ms=0.0,
+        request_ms=max(0.0, request_ms - forecast.busy.value),
+        delay_ms=forecast.overhead.delay_ms,
+        source="the processor time of a request in one start here",
+    )
+    return replace(forecast, overhead=around)
 
 
 def _replicas(forecast: Forecast | None, threads: int, workers: int) -> tuple[int, int, float, str]:
@@ -95,11 +103,11 @@ def _replicas(forecast: Forecast | None, threads: int, workers: int) -> tuple[in
     peak = math.ceil(forecast.replicas(forecast.peak_rps, pessimistic=True) / workers)
     least = max(_LEAST, mean)
     most = max(least, peak) + 1
-    load = forecast.load()
+    load, busy = forecast.load(), forecast.replica.busy_ms
     several = "" if workers == 1 else f"of {workers} workers, "
     why = (
         f"replicas: {mean} for {forecast.traffic.mean_rps:g} requests/s on average and {peak} for a peak of "
-        f"{forecast.peak_rps:g}, each {several}busy at most {load:.0%} of the time with {forecast.busy.value:.2g} ms a "
+        f"{forecast.peak_rps:g}, each {several}busy at most {load:.0%} of the time with {busy:.2g} ms a "
         f"request (from the run and one start here, estimated); at least {_LEAST}, at most one more than the peak needs"
     )
     return least, most, load, why

@@ -69,7 +69,8 @@ def describe_beside(forecast: Forecast, found: list[Pair]) -> str:
     where = f", on {forecast.machine}" if forecast.machine else ""
     cores = "1 core" if forecast.threads == 1 else f"{forecast.threads} cores"
     lines = [
-        f"predicted by the run {forecast.name!r} for one replica of {cores} without HTTP{where}, and measured:",
+        f"predicted by the run {forecast.name!r} for one replica of {cores}{where}, and measured:",
+        f"  {forecast.overhead.source}",
         *(_line(pair) for pair in found),
     ]
     return "\n".join(lines)

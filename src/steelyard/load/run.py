@@ -7,12 +7,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import uvloop
 
+from steelyard.contracts import Floats
 from steelyard.data import read_plain
 from steelyard.errors import DataUnreadable, RequestInvalid
 from steelyard.load.arrivals import Plan
@@ -98,6 +101,14 @@ def measure_ceiling(messages: Sequence[bytes]) -> Ceiling:
 def at_rate(way: Way, plan: Plan) -> Result:
     """Test one rate in an open loop."""
     return _result(uvloop.run(open_loop(way, plan)), plan, "open")
+
+
+def latencies_at(way: Way, plan: Plan) -> Floats:
+    """Return the latency of each request of an open loop that got a good answer, ms, in the order of planned times."""
+    log = uvloop.run(open_loop(way, plan)).log
+    planned, done, status = (np.array(v) for v in (log.planned, log.done, log.status))
+    good = (status == HTTPStatus.OK) & (planned >= planned[0] + plan.warm_up)
+    return np.asarray((done - planned)[good] * 1e3, np.float64)
 
 
 def with_connections(way: Way, plan: Plan, connections: int) -> Result:

@@ -1,4 +1,8 @@
-"""What a million predictions cost: busy time alone, or whole machines that hold the latency target at the peak."""
+"""What a million predictions cost: busy time alone, or whole machines that hold the latency target at the peak.
+
+This is the price by which candidates are compared: rows one at a time, without HTTP, in closed form. What to rent for
+the one that ships is worked out by :mod:`steelyard.money.capacity`, where a server answers at once what has gathered.
+"""
 
 from __future__ import annotations
 
@@ -123,13 +127,9 @@ def _ends(estimate: Estimate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 
-def _peak(traffic: Traffic) -> float:
-    return traffic.mean_rps if traffic.peak_rps is None else max(traffic.peak_rps, traffic.mean_rps)
-
-
 def _fleet(busy: float, p95: float, threads: int, traffic: Traffic, target: float | None) -> Fleet:
     load = busy_share(busy, p95, target)
-    return Fleet(max(1, math.ceil(_peak(traffic) * busy / 1000 / load)), threads, load)
+    return Fleet(max(1, math.ceil(traffic.most_rps * busy / 1000 / load)), threads, load)
 
 
 def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float | None) -> str:
@@ -141,7 +141,7 @@ def _assumption(machines: Fleet, traffic: Traffic, weight: Weight, target: float
         why = f"busy at most {machines.load:.0%} of the time to keep {target:g} ms"
     replicas = f"{_count(machines.replicas, 'replica')} of {_count(machines.threads, 'core')}"
     return (
-        f"{replicas} for a peak of {_peak(traffic):g} requests/s, {why}, "
+        f"{replicas} for a peak of {traffic.most_rps:g} requests/s, {why}, "
         f"paid around the clock for {traffic.mean_rps:g} requests/s on average"
     )
 

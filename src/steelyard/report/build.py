@@ -11,6 +11,7 @@ from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
 from steelyard.report.attribution import attribution
 from steelyard.report.bottlenecks import bottlenecks
+from steelyard.report.capacity import capacity
 from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
@@ -63,6 +64,7 @@ def build(record: RunRecord) -> Json:
         "returns": returns(record),
         "bottlenecks": bottlenecks(record),
         "spec": record.spec.to_yaml(),
+        "capacity": capacity(record),
     }
 
 

@@ -34,6 +34,7 @@ def weighed(weight: Weight | None, cost: Estimate | None) -> Json:
         "latency_p95_ms": weight.p95,
         "latency_p99_ms": weight.p99,
         "throughput_rps": weight.throughput,
+        "throughput_batch_rows": Estimate.exact(float(weight.batch), unit="rows"),
         "memory_bytes": weight.memory_bytes,
         **({} if weight.mean is None else {"latency_mean_ms": weight.mean}),
         **({} if cost is None else {"cost_per_million": cost}),

@@ -125,6 +125,24 @@ def time_table(report: Json) -> Markup:
     return join(lines, tag("details", tag("summary", f"{len(rows)} trials"), table))
 
 
+def capacity_section(report: Json) -> Markup:
+    """Return how many replicas the traffic needs, and where they are best run."""
+    block = report["capacity"]
+    rows = [
+        ((place["kind"], _of_month(place, "month"), _of_month(place, "per_million"), place["name"], place["note"]), "")
+        for place in block["placement"]
+    ]
+    heads = ("where", "a month", "a million predictions", "what", "how")
+    table = _table(heads, rows, numbers=(1, 2), caption="The cheapest of each kind") if rows else None
+    notes = (tag("p", note, class_="muted") for note in block["notes"])
+    return join(tag("p", block["sentence"]), table, *notes)
+
+
+def _of_month(place: Json, name: str) -> str:
+    found = estimate(place, name)
+    return DASH if found is None else _span_of_money(found)
+
+
 def data_section(report: Json) -> Markup:
     """Return what the checks found, and the columns."""
     findings = [

@@ -65,6 +65,8 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield from _others(report)
     yield _ledger(report)
     yield from _time(report)
+    if report["capacity"] is not None:
+        yield from _bullets("Serving", [report["capacity"]["sentence"], *report["capacity"]["notes"]])
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
     yield _end(report)

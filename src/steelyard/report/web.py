@@ -10,6 +10,7 @@ from steelyard.report.chart import chart, legend
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.return_section import returns_section
 from steelyard.report.sections import (
+    capacity_section,
     data_section,
     figures,
     frontier_table,
@@ -75,6 +76,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),
         _section("Where the time went", time_table(report)) if report.get("bottlenecks") else None,
+        None if report["capacity"] is None else _section("What serving it takes", capacity_section(report)),
         _section("What was seen in the data", data_section(report)),
         _section("How it was measured", measured_section(report)),
     )

@@ -7,7 +7,7 @@ Only while rows keep coming, as they do just after a larger batch was answered a
 takes long waits for them, no longer than a share of what it is expected to take (``gather``). A
 net of 25 MB costs a quarter less per row in batches of 64 than of 32, as its weights are read once for all of them.
 
-A batch that is expected to take less than ``_INLINE`` is computed on the event loop itself: a thread and back would
+A batch that is expected to take less than ``INLINE`` is computed on the event loop itself: a thread and back would
 cost more than such a batch takes. Measured on one busy core (a net of 64-256-256-2, JSON of 64 numbers, least of 4
 rounds, without HTTP): one request at a time 0.26 ms of processor on the loop and 0.36 ms by the thread, 32 at a time
 0.09 and 0.12 ms each, and they are answered in half the time.
@@ -30,7 +30,7 @@ from steelyard.serve.model import Served
 from steelyard.serve.table import Table, joined
 from steelyard.serve.tracing import current
 
-_INLINE = 0.001
+INLINE = 0.001
 """Seconds of compute above which a batch goes to the thread, so that the event loop never stands still for longer."""
 _NOTICED = 0.001
 """Seconds of waiting after which it is worth looking whether the client is still there."""
@@ -192,7 +192,7 @@ class Batcher:
         elif not self._is_due:
             self._is_due = True
             expected = self._served.pace.expected(self._waiting)
-            is_worth_it = expected > _INLINE and len(self._jobs) < self._answered
+            is_worth_it = expected > INLINE and len(self._jobs) < self._answered
             patience = self._gather * expected if is_worth_it else 0.0
             now = time.perf_counter()
             self._gathering = _Gathering(self._waiting, now + patience, _QUIET * patience, last=now)
@@ -210,7 +210,7 @@ class Batcher:
         if self._is_busy or not (jobs := self._take()):
             return
         tables = [job.table for job in jobs]
-        if self._served.pace.expected(sum(map(len, tables))) > _INLINE:
+        if self._served.pace.expected(sum(map(len, tables))) > INLINE:
             self._is_busy = True
             running = self._thread.submit(self._compute, tables)
             running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, jobs, done, loop))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from steelyard.errors import SpecInvalid, nearest
 from steelyard.spec._gather import complaint, gather
@@ -57,6 +58,8 @@ def parse(text: str, *, source: str = "the spec", folder: Path | None = None) ->
     """
     tree = read(text, source)
     found = [Problem(place, sentence) for place, sentence in tree.problems]
+    if folder is not None:
+        _place_traffic(tree.values, folder)
     found += gather(Spec, tree.values, SHORT)
     prices = tree.values.get("prices")
     if folder is not None and isinstance(prices, str) and not (folder / prices).is_file():
@@ -64,6 +67,15 @@ def parse(text: str, *, source: str = "the spec", folder: Path | None = None) ->
     if found:
         raise complaint(source, found, tree.lines)
     return Spec.model_validate(tree.values)
+
+
+def _place_traffic(values: dict[str, Any], folder: Path) -> None:
+    """Have the file of traffic looked for beside the spec."""
+    serving = values.get("serving")
+    for owner in (values, serving):
+        traffic = owner.get("traffic") if isinstance(owner, dict) else None
+        if isinstance(traffic, dict) and isinstance(traffic.get("file"), str):
+            traffic["file"] = str(folder / traffic["file"])
 
 
 def _neighbour(file: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Integral
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import (
     BaseModel,
@@ -15,9 +18,12 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from steelyard.errors import SpecInvalid
+from steelyard.spec._hours import DAY, read_hours
 from steelyard.spec._words import Words, problems
 from steelyard.units import Money
 
@@ -151,11 +157,84 @@ def AtMost(metric: str, value: float, *, tolerance: float = 0.01) -> Quality:  #
     return Quality(metric=metric, at_most=value, tolerance=tolerance)
 
 
-class Traffic(Part):
-    """Requests a second, one row each."""
+def _one_of_three(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema that a mean is not needed where hours are there to take it from."""
+    schema.pop("required", None)
+    schema["anyOf"] = [{"required": [name]} for name in ("mean_rps", "hours", "file")]
 
-    mean_rps: float = Field(description="Mean over the month, requests a second.", ge=0)
-    peak_rps: float | None = Field(None, description="Busiest minute, requests a second; unset: the mean.", ge=0)
+
+class Traffic(Part):
+    """Requests a second, one row each: a mean and a peak, a mean with the shape of a day, or requests hour by hour."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of_three)
+
+    mean_rps: float = Field(description="Mean over the month, requests a second; with hours: what they hold.", ge=0)
+    peak_rps: float | None = Field(None, description="Busiest minute, requests a second; unset: busiest hour.", ge=0)
+    shape: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None, description="How the hours of a day compare, 24 numbers from midnight on; scaled to the mean."
+    )
+    hours: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None, description="Requests in each hour, at least 24; what `file` holds."
+    )
+    file: Path | None = Field(None, description="CSV with the columns hour and requests; relative to the spec.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        """Read the file, unless what it held is there, and take the mean from the hours."""
+        if not isinstance(given, Mapping):
+            return given
+        values = dict(given)
+        if isinstance(values.get("file"), str | Path) and values.get("hours") is None:
+            try:
+                values["hours"] = read_hours(Path(values["file"]))
+            except ValueError as problem:
+                raise _broken(str(problem)) from None
+        hours = values.get("hours")
+        if "mean_rps" not in values and _are_counts(hours):
+            values["mean_rps"] = sum(hours) / len(hours) / 3600
+        return values
+
+    @model_validator(mode="after")
+    def _fits(self) -> Traffic:
+        if self.shape is not None and (len(self.shape) != DAY or not sum(self.shape)):
+            raise _broken(f"shape must be {DAY} numbers of 0 or more, not all 0; got {len(self.shape)} of them")
+        if self.hours is None:
+            return self
+        if self.shape is not None:
+            raise _broken("shape is given beside the requests of every hour; keep one of them")
+        if len(self.hours) < DAY:
+            raise _broken(f"hours must be {DAY} at least; got {len(self.hours)}")
+        if not math.isclose(sum(self.hours) / len(self.hours) / 3600, self.mean_rps, rel_tol=1e-6, abs_tol=1e-9):
+            raise _broken("mean_rps is not the mean of the hours; leave it out")
+        return self
+
+    @property
+    def most_rps(self) -> float:
+        """Requests a second that must be borne at once: the peak, the busiest hour, or the mean, whichever is most."""
+        return max(self.peak_rps or 0.0, max(self.hourly_rps, default=0.0), self.mean_rps)
+
+    @property
+    def hourly_rps(self) -> tuple[float, ...]:
+        """Mean requests a second in each hour that is known; empty where only a mean is."""
+        if self.hours is not None:
+            return tuple(count / 3600 for count in self.hours)
+        if self.shape is None:
+            return ()
+        whole = sum(self.shape) / DAY
+        return tuple(self.mean_rps * each / whole for each in self.shape)
+
+
+def _broken(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{sentence}", {"sentence": sentence})
+
+
+def _are_counts(hours: object) -> TypeGuard[list[float]]:
+    return (
+        isinstance(hours, list | tuple)
+        and bool(hours)
+        and all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in hours)
+    )
 
 
 class Serving(Part):
