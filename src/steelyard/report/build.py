@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.advice import advice
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.search.record import RunRecord
 from steelyard.tasks import metric
@@ -55,6 +56,7 @@ def build(record: RunRecord) -> Json:
         "machine": dict(record.machine),
         "notes": list(record.notes),
         "spec": record.spec.to_yaml(),
+        "advice": advice(record),
     }
 
 

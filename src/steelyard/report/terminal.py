@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.decide.words import money
+from steelyard.report.advice import advice_lines
 from steelyard.report.words import (
     Json,
     aim_of,
@@ -47,6 +48,8 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield _ledger(report)
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
+    if report["advice"] is not None:
+        yield advice_lines(report["advice"])
     yield _end(report)
 
 

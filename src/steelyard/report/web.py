@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from steelyard.decide.words import money
+from steelyard.report.advice import advice_section
 from steelyard.report.chart import chart, legend
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.sections import (
@@ -66,6 +67,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _picture(report),
         _section("Frontier", frontier_table(report)) if report["frontier"] else None,
         _section("Everything that was tried", trials_table(report)),
+        None if report["advice"] is None else advice_section(report["advice"]),
         _section("What it cost to find", ledger_section(report)),
         _section("What was seen in the data", data_section(report)),
         _section("How it was measured", measured_section(report)),
