@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.advise import MINUTES, Advice, advise
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Problem
@@ -34,8 +35,6 @@ from steelyard.rows import read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
-from steelyard.search.loop import search_of
-from steelyard.search.moves import Ranked
 from steelyard.search.record import RunRecord
 from steelyard.search.recount import recount, shipped
 from steelyard.search.store import Store
@@ -100,13 +99,9 @@ class Run:
         """
         return load_bundle(bundle_folder(self.folder), threads=self.record.spec.serving.threads)
 
-    def advice(self) -> list[Ranked]:
-        """Return the moves not made yet, best expected improvement a second first, by the search's own priors."""
-        record = self.record
-        search, _ = search_of(record.spec, self.dataset, record.spec.threads or 1, record.prices)
-        for trial in record.trials:
-            search.tell(trial)
-        return search.rank()
+    def advice(self, *, minutes: float = MINUTES, prices: Path | None = None) -> Advice:
+        """Return where the next dollar goes: :func:`steelyard.advise.advise`."""
+        return advise(self.folder, minutes=minutes, prices=prices)
 
     def returns(self) -> dict[str, Any]:
         """Return what the chosen model returns: the report's block ``returns``.

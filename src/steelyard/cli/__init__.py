@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from steelyard.cli import (
+    advising,
     capacity,
     deploying,
     escalation,
@@ -25,6 +26,7 @@ from steelyard.cli.words import app, let_go_of_output
 from steelyard.errors import Exit, SteelyardError
 
 __all__ = [
+    "advising",
     "app",
     "capacity",
     "deploying",

@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.advice import advice
 from steelyard.report.attribution import attribution
 from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.capacity import capacity
@@ -65,6 +66,7 @@ def build(record: RunRecord) -> Json:
         "bottlenecks": bottlenecks(record),
         "spec": record.spec.to_yaml(),
         "capacity": capacity(record),
+        "advice": advice(record),
     }
 
 

@@ -11,6 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.report.advice import advice_lines
 from steelyard.report.return_words import lines as return_lines
 from steelyard.report.return_words import tornado_lines
 from steelyard.report.value import sentences
@@ -69,6 +70,8 @@ def _parts(report: Json) -> Iterator[RenderableType]:
         yield from _bullets("Serving", [report["capacity"]["sentence"], *report["capacity"]["notes"]])
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
+    if report["advice"] is not None:
+        yield advice_lines(report["advice"])
     yield _end(report)
 
 

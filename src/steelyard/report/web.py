@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from steelyard.decide.words import money
+from steelyard.report.advice import advice_section
 from steelyard.report.chart import chart, legend
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.return_section import returns_section
@@ -74,6 +75,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("Frontier", frontier_table(report)) if report["frontier"] else None,
         returns_section(report),
         _section("Everything that was tried", trials_table(report)),
+        None if report["advice"] is None else advice_section(report["advice"]),
         _section("What it cost to find", ledger_section(report)),
         _section("Where the time went", time_table(report)) if report.get("bottlenecks") else None,
         None if report["capacity"] is None else _section("What serving it takes", capacity_section(report)),
