@@ -9,7 +9,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from steelyard.measure import quality, weigh
 from steelyard.money import Prices, cost_per_million
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
+from steelyard.report import compare as compare_records
 from steelyard.rows import read_rows, sample, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
@@ -167,6 +168,17 @@ def open_run(folder: Path | str) -> Run:
         If there is none in the folder.
     """
     return Run(RunFolder.existing(Path(folder)).path)
+
+
+def compare(folders: Sequence[Path | str]) -> dict[str, Any]:
+    """Return the figures of runs side by side, and paired differences to the first where they scored the same rows.
+
+    Raises
+    ------
+    RunUnreadable
+        If a folder holds no run, or fewer than two are named.
+    """
+    return compare_records([open_run(folder).record for folder in folders])
 
 
 def check(spec: Spec | Path | str) -> Inspection:

@@ -8,11 +8,11 @@ import signal
 import sys
 from pathlib import Path
 
-from steelyard.cli import deploying, escalation, lists, logs, releases, runs, serving
+from steelyard.cli import deploying, escalation, lists, logs, pages, releases, runs, serving
 from steelyard.cli.words import app, let_go_of_output
 from steelyard.errors import Exit, SteelyardError
 
-__all__ = ["app", "deploying", "escalation", "lists", "logs", "main", "releases", "runs", "serving"]
+__all__ = ["app", "deploying", "escalation", "lists", "logs", "main", "pages", "releases", "runs", "serving"]
 
 _PARSER_INTERRUPTED, _PARSER_UNHEARD = 130, 1
 """How Typer ends on Ctrl-C, and how it and Rich end where standard output is closed."""

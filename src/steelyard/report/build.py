@@ -9,6 +9,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import candidate, serving_cost
 from steelyard.decide.words import titles, unit_of
 from steelyard.money import Ledger, Price
+from steelyard.report.deciding import deciding, judged
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.search.record import RunRecord
 from steelyard.tasks import metric
@@ -45,6 +46,8 @@ def build(record: RunRecord) -> Json:
         "decision": _decision(record, names),
         "frontier": [by_number[number] for number in line],
         "trials": rows,
+        "deciding": deciding(record, names),
+        "judged": judged(record),
         "checks": [dict(finding) for finding in record.findings],
         "ledger": _ledger(ledger),
         "prices": {"core_hour": _price(record.prices.core_hour), "label": _price(record.prices.label)},

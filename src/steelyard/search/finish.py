@@ -40,10 +40,16 @@ class Pairs:
     dataset: Dataset
     store: Store
     recipes: dict[int, Recipe]
+    known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
     _answers: dict[int, Answer] = field(default_factory=dict)
 
     def __call__(self, first: int, second: int) -> Estimate:
-        """Return first minus second in the aim, higher better, with its 95% interval."""
+        """Return first minus second in the aim, higher better, with its 95% interval; each pair is resampled once."""
+        if (first, second) not in self.known:
+            self.known[first, second] = self._compared(first, second)
+        return self.known[first, second]
+
+    def _compared(self, first: int, second: int) -> Estimate:
         where, held = validation_of(self.dataset)
         rows = self.dataset.partition.validation
         clusters = self.dataset.clusters
@@ -52,19 +58,32 @@ class Pairs:
             metric(self.dataset.task.aim),
             self.dataset.task,
             held.target,
-            part_answer(self._answer(first), where),
-            part_answer(self._answer(second), where),
+            part_answer(self.answer(first), where),
+            part_answer(self.answer(second), where),
             weights=held.weights,
             groups=groups,
         )
 
-    def _answer(self, number: int) -> Answer:
+    def answer(self, number: int) -> Answer:
+        """Return what a trial answered to the scored rows."""
         if number not in self._answers:
             self._answers[number] = self.store.answers(self.recipes[number])
         return self._answers[number]
 
 
-def choose(loop: Loop) -> Decision:
+def pairs_of(loop: Loop) -> Pairs:
+    """Return what compares the trials of a run."""
+    return Pairs(loop.dataset, loop.store, {number: t.recipe for number, t in loop.history.trials.items()})
+
+
+def expected_of(loop: Loop) -> dict[int, float]:
+    """Return, by number, the aim that each trial is expected to have, higher better, luck taken off."""
+    aim = loop.dataset.task.aim
+    trials = [t for _, t in sorted(loop.history.trials.items())]
+    return {t.number: loop.search.expected(t) for t in known(trials) if math.isfinite(t.validation[aim].value)}
+
+
+def choose(loop: Loop, pairs: Pairs) -> Decision:
     """Decide among the weighed trials.
 
     Raises
@@ -81,15 +100,11 @@ def choose(loop: Loop) -> Decision:
     return decide(
         found,
         metric=metric(dataset.task.aim),
-        paired=Pairs(dataset, loop.store, {t.number: t.recipe for t in trials}),
+        paired=pairs,
         spec=spec,
         task=dataset.task,
         baseline=constants[0] if constants else None,
-        expected={
-            t.number: loop.search.expected(t)
-            for t in known(trials)
-            if math.isfinite(t.validation[dataset.task.aim].value)
-        },
+        expected=expected_of(loop),
     )
 
 

@@ -11,6 +11,7 @@ from steelyard.decide import serving_cost
 from steelyard.errors import RunUnreadable
 from steelyard.money import Entry, Prices, compute_entry, note_entry
 from steelyard.recipe import describe
+from steelyard.search.compared import Compared
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder
 from steelyard.search.history import History
@@ -57,6 +58,7 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
         notes=tuple(dict.fromkeys(history.notes)),
         test_reads=history.test_reads,
         machine=dict(history.facts["machine"]),
+        compared=None if history.compared is None else Compared.from_json(history.compared),
     )
 
 
