@@ -28,6 +28,7 @@ from steelyard.money.listing import listing
 from steelyard.money.shares import By, table
 from steelyard.registry import learners, levers
 from steelyard.report import build, card, page
+from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
@@ -179,6 +180,17 @@ def open_run(folder: Path | str) -> Run:
         If there is none in the folder.
     """
     return Run(RunFolder.existing(Path(folder)).path)
+
+
+def compare(folders: Sequence[Path | str]) -> dict[str, Any]:
+    """Return the figures of runs side by side, and paired differences to the first where they scored the same rows.
+
+    Raises
+    ------
+    RunUnreadable
+        If a folder holds no run, or fewer than two are named.
+    """
+    return compare_records([open_run(folder).record for folder in folders])
 
 
 def check(spec: Spec | Path | str) -> Inspection:

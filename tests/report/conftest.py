@@ -1,8 +1,10 @@
 """A run of ten trials on credit data, as a record; and its reports."""
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steelyard.contracts import Column, Ending, Kind, Problem, Schema, Task, Trial, Weight
@@ -10,11 +12,23 @@ from steelyard.decide import candidate, decide
 from steelyard.money import Ledger, Prices, compute_entry, cost_per_million, note_entry
 from steelyard.recipe import Combine, Plan, Settings, Shrink, Train
 from steelyard.report import build
+from steelyard.search.compared import Compared
+from steelyard.search.judged import Judged
+from steelyard.search.outcomes import BINARY
 from steelyard.search.record import Final, RunRecord, Spent
 from steelyard.spec import Budget, Quality, Serving, Spec, Traffic
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Seconds
 
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+blocks, vectors = _load("blocks"), _load("vectors")
 TASK = Task(problem=Problem.BINARY, target="class", aim="roc_auc", classes=("good", "bad"), positive="bad")
 SCHEMA = Schema(
     (
@@ -90,6 +104,36 @@ def paired(first, second):
     return Estimate(value, value - 0.014, value + 0.014)
 
 
+def decisions():
+    """What each candidate makes of 800 rows: true positive, false positive, true negative, false negative."""
+    rng = np.random.default_rng(5)
+    truth, made = rng.random(800) < 0.3, []
+    for _, _, roc_auc, *_ in TRIALS:
+        right = rng.random(800) < 0.4 + roc_auc / 2
+        yes = np.where(right, truth, ~truth) if roc_auc > 0.5 else np.zeros(800, dtype=bool)
+        made.append(np.column_stack([truth & yes, ~truth & yes, ~truth & ~yes, truth & ~yes]).astype(float))
+    return made
+
+
+def make_compared():
+    made, numbers = decisions(), range(len(TRIALS))
+    counts = [int(n) for n in made[1].sum(axis=0)]
+    return Compared(
+        baseline=0,
+        expected={},
+        pairs={(a, b): paired(a, b) for a in numbers for b in numbers if a != b},
+        names=BINARY,
+        outcomes={k: vectors.moments(made[k]) for k in numbers},
+        spreads={(a, b): vectors.moments(made[a] - made[b])[1] for a in numbers for b in numbers if a < b},
+        judged=Judged(
+            rows=800,
+            confusion=((counts[2], counts[1]), (counts[3], counts[0])),
+            bins=((0.1, 0.12, 0.08, 0.17, 400), (0.6, 0.55, 0.5, 0.6, 400)),
+            error=0.035,
+        ),
+    )
+
+
 FINDINGS = (
     {
         "code": "id_column",
@@ -162,6 +206,7 @@ def make_record(spec=None):
         notes=("Calibration rows are the validation rows: there are fewer than 5,000 to train on.",),
         test_reads=1,
         machine={"cpu": "x86-64, 2 cores", "python": "3.11", "onnxruntime": "1.31.1"},
+        compared=make_compared(),
     )
 
 
@@ -193,6 +238,7 @@ def empty(record):
         findings=(),
         notes=(),
         machine={},
+        compared=None,
         ending="The budget ended before the first candidate was measured.",
         spent=Spent(seconds=Seconds(1.0), money=Ledger.of((), prices.currency).total),
     )
@@ -223,3 +269,21 @@ def hostile(record):
 @pytest.fixture
 def report(record):
     return build(record)
+
+
+@pytest.fixture
+def full(report):
+    """A report with every block filled."""
+    return blocks.with_blocks(report)
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """The maker of decisions.json."""
+    return vectors
+
+
+@pytest.fixture
+def rows():
+    """What each candidate makes of the validation rows."""
+    return decisions()

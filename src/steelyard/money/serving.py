@@ -114,13 +114,13 @@ def busy_share(busy_ms: float, p95_ms: float, latency_p95_ms: float | None) -> f
     --------
     >>> round(busy_share(1.0, 2.0, 20.0), 2)
     0.86
-    >>> busy_share(1.0, 2.0, None), busy_share(1.0, 2.0, 1.5)
-    (0.7, 0.7)
+    >>> busy_share(1.0, 2.0, None), busy_share(1.0, 2.0, 1.5), busy_share(0.0, 2.0, 20.0)
+    (0.7, 0.7, 1.0)
     """
     if latency_p95_ms is None or latency_p95_ms <= p95_ms:
         return USUAL_LOAD
-    room = (latency_p95_ms - p95_ms) / (_LN20 * busy_ms)
-    return room / (1 + room)
+    room = latency_p95_ms - p95_ms
+    return room / (room + _LN20 * busy_ms)
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:

@@ -8,7 +8,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.report.markup import Markup, tag
 from steelyard.report.words import Json
 from steelyard.search.record import RunRecord
 
@@ -42,19 +41,3 @@ def advice_lines(block: Json) -> RenderableType:
     table.add_row("", Text(last_word(block), style="bold"))
     table.add_row("", "")
     return table
-
-
-def advice_section(block: Json) -> Markup:
-    """Return the section of the page."""
-    rows = [
-        tag(
-            "tr",
-            tag("td", action["sentence"]),
-            tag("td", action["evidence"]),
-            class_="chosen" if k == block["next"] else None,
-        )
-        for k, action in enumerate(block["actions"])
-    ]
-    head = tag("thead", tag("tr", tag("th", "what may be done", scope="col"), tag("th", "evidence", scope="col")))
-    table = tag("table", head, tag("tbody", *rows)) if rows else None
-    return tag("section", tag("h2", "Where the next dollar goes"), tag("p", last_word(block)), table)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from steelyard.decide.words import figure
+from steelyard.decide.words import figure, span
 from steelyard.report.labels import Anchor, Box, Label, place
 from steelyard.report.markup import Markup, join, tag
+from steelyard.report.say import filled, marks, say
 from steelyard.report.scales import Scale, linear, logarithmic
 from steelyard.report.words import Json, estimate
 from steelyard.units import Estimate
@@ -23,6 +24,7 @@ DRAWN, BARRED = 120, 30
 class Point:
     """One candidate on the chart."""
 
+    number: int
     title: str
     quality: Estimate
     p95: Estimate
@@ -52,7 +54,6 @@ def chart(report: Json, *, width: int, height: int, class_: str) -> Chart | None
     targets = tuple(_targets(report, x, y))
     labels = _labels(shown, x, y, frame)
     body = (
-        tag("title", f"{report['task']['aim']} against p95 latency of one row"),
         *_grid(report, x, y, frame, width),
         *(line for line, _ in targets if line is not None),
         *(mark for point in barred for mark in _bars(point, x, y)),
@@ -60,7 +61,11 @@ def chart(report: Json, *, width: int, height: int, class_: str) -> Chart | None
         *(_mark(point, x, y) for point in shown),
         *(_name(label, shown) for label in labels),
     )
-    svg = tag("svg", *body, viewBox=f"0 0 {width} {height}", role="img", class_=class_, width=width, height=height)
+    label = f"{report['task']['aim']} against p95 latency of one row"
+    scale = {"data_low": x.low, "data_high": x.high, "data_start": x.start, "data_end": x.end}
+    axis = {name: f"{value!r}" for name, value in scale.items()}
+    view = {"viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height)}
+    svg = tag("svg", *body, role="group", aria_label=label, class_=class_, **view, **axis)
     hidden = (f"{more} more that are not on the frontier are not drawn.",) if more else ()
     return Chart(svg, (*hidden, *(_beyond(p, report) for p in left_out), *(note for _, note in targets if note)))
 
@@ -71,7 +76,7 @@ def _points(report: Json) -> list[Point]:
     for row in report["trials"]:
         quality, p95 = estimate(row["validation"], report["task"]["aim"]), estimate(row["figures"], "latency_p95_ms")
         if quality is not None and p95 is not None and p95.low > 0:
-            points.append(Point(row["title"], quality, p95, _kind(row, line)))
+            points.append(Point(row["number"], row["title"], quality, p95, _kind(row, line)))
     return sorted(points, key=lambda p: (_RANK.index(p.kind), p.p95.value), reverse=True)
 
 
@@ -123,16 +128,21 @@ def _grid(report: Json, x: Scale, y: Scale, frame: Box, width: float) -> Iterato
     for value in y.ticks(6):
         at = y(value)
         yield tag("line", x1=frame.left, x2=frame.right, y1=at, y2=at, class_="grid")
-        yield tag("text", f"{value:g}", x=frame.left - 6, y=at + 4, class_="tick", text_anchor="end")
+        yield tag("text", f"{value:,g}", x=frame.left - 6, y=at + 4, class_="tick", text_anchor="end")
     for value in x.ticks(max(3, int((frame.right - frame.left) / 60))):
         at = x(value)
         yield tag("line", x1=at, x2=at, y1=frame.bottom, y2=frame.bottom + 4, class_="axis")
-        yield tag("text", f"{value:g}", x=at, y=frame.bottom + 18, class_="tick", text_anchor="middle")
+        yield tag("text", f"{value:,g}", x=at, y=frame.bottom + 18, class_="tick", text_anchor="middle")
     yield tag("line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, class_="axis")
     unit = f", {task['unit']}" if task["unit"] else ""
-    yield tag("text", f"{task['aim']}{unit} ({task['better']} is better)", x=0, y=14, class_="title")
+    better = "{0} (higher is better)" if task["better"] == "higher" else "{0} (lower is better)"
+    yield _say(better, f"{task['aim']}{unit}", x=0, y=14)
     words = "p95 latency of one row, ms (log scale; lower is better)"
-    yield tag("text", words, x=width / 2, y=frame.bottom + 38, class_="title", text_anchor="middle")
+    yield _say(words, x=width / 2, y=frame.bottom + 38, text_anchor="middle")
+
+
+def _say(words: str, *given: str, **attributes: str | float) -> Markup:
+    return tag("text", filled(words, *given), class_="title", **attributes, **marks(words, *given))
 
 
 def _targets(report: Json, x: Scale, y: Scale) -> Iterator[tuple[Markup | None, str]]:
@@ -145,7 +155,7 @@ def _targets(report: Json, x: Scale, y: Scale) -> Iterator[tuple[Markup | None, 
             yield _drawn(line, f"{target['name']} {figure(asked)}", inside=y.holds(asked))
         elif target["name"] == "latency_p95_ms":
             at = x(asked)
-            line = tag("line", x1=at, x2=at, y1=y.start, y2=y.end, class_="target")
+            line = tag("line", x1=at, x2=at, y1=y.start, y2=y.end, class_="target latency")
             yield _drawn(line, f"p95 latency {asked:g} ms", inside=x.holds(asked))
 
 
@@ -156,20 +166,23 @@ def _drawn(line: Markup, words: str, *, inside: bool) -> tuple[Markup | None, st
 
 
 def _bars(point: Point, x: Scale, y: Scale) -> Iterator[Markup]:
-    look = f"bar {point.kind}"
+    look, number = f"bar {point.kind}", str(point.number)
     at_x, at_y = x(point.p95.value), y(point.quality.value)
-    yield tag("line", x1=at_x, x2=at_x, y1=y(point.quality.low), y2=y(point.quality.high), class_=look)
-    yield tag("line", x1=x(point.p95.low), x2=x(point.p95.high), y1=at_y, y2=at_y, class_=look)
+    yield tag("line", x1=at_x, x2=at_x, y1=y(point.quality.low), y2=y(point.quality.high), class_=look, data_n=number)
+    yield tag("line", x1=x(point.p95.low), x2=x(point.p95.high), y1=at_y, y2=at_y, class_=look, data_n=number)
 
 
 def _mark(point: Point, x: Scale, y: Scale) -> Markup:
     at_x, at_y = x(point.p95.value), y(point.quality.value)
-    words = f"{point.title}: {figure(point.quality.value)}, {figure(point.p95.value)} ms"
+    words = f"{point.title}: {span(point.quality)}, {span(point.p95, 'ms')}"
+    known = {"aria_label": words, "role": "img", "data_n": str(point.number)}
+    if point.kind in {"chosen", "frontier"}:
+        known["tabindex"] = "0"
     if point.kind == "rejected":
         path = f"M{at_x - 4:.1f} {at_y - 4:.1f}l8 8m0 -8l-8 8"
-        return tag("path", tag("title", words), d=path, class_="dot rejected")
+        return tag("path", d=path, class_="dot rejected", **known)
     radius = {"chosen": 6.5, "frontier": 5, "other": 3.5}[point.kind]
-    return tag("circle", tag("title", words), cx=at_x, cy=at_y, r=radius, class_=f"dot {point.kind}")
+    return tag("circle", cx=at_x, cy=at_y, r=radius, class_=f"dot {point.kind}", **known)
 
 
 def _leader(label: Label) -> Markup:
@@ -198,11 +211,11 @@ def _beyond(point: Point, report: Json) -> str:
 
 def legend() -> Markup:
     """Return what the marks mean, as a list."""
-    marks = (
+    looks = (
         ("chosen", "taken"),
         ("frontier", "on the frontier"),
         ("other", "beaten by another"),
         ("rejected", "rejected"),
     )
-    items = (tag("li", tag("span", class_=f"key {look}", aria_hidden="true"), words) for look, words in marks)
+    items = (tag("li", tag("span", class_=f"key {look}", aria_hidden="true"), say(words)) for look, words in looks)
     return tag("ul", join(*items), class_="legend")

@@ -30,7 +30,7 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | None) -
     return Markup(f"<{name}{given}>{inner}</{name}>" if inner or name not in _VOID else f"<{name}{given}>")
 
 
-_VOID = frozenset({"meta", "br", "hr"})
+_VOID = frozenset({"meta", "br", "hr", "input"})
 
 
 def join(*children: str | None) -> Markup:

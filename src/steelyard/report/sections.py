@@ -1,12 +1,12 @@
-"""The tables of the page."""
+"""The tables of the page about what was decided, tried, spent and seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from steelyard.decide.targets import percent
 from steelyard.decide.words import currency_of, figure, money, span
+from steelyard.report.grid import Cell, Row, table
 from steelyard.report.markup import Markup, join, tag
+from steelyard.report.say import english, say
 from steelyard.report.words import (
     DASH,
     NAMES,
@@ -20,15 +20,14 @@ from steelyard.report.words import (
     price,
     size,
     time_words,
-    times,
     totals,
     verdict,
 )
 from steelyard.units import Estimate
 
-SHOWN = 150
-"""Rows of one table on the page; report.json holds all of them."""
 TARGETS = {"latency_p95_ms": "p95 latency, ms", "size_mb": "size, MB", "cost_per_million": "cost per million"}
+PHASES = ("loading", "preparing", "computing", "waiting")
+HOW = {"measured": "measured", "estimated": "estimated", "assumed": "assumed", "note": "note"}
 
 
 def figures(report: Json) -> Markup | None:
@@ -36,18 +35,20 @@ def figures(report: Json) -> Markup | None:
     decision, task = report["decision"], report["task"]
     if decision is None:
         return None
-    cells = [_quality(decision, task, "test", f"read {times(report['test_reads'])}")]
-    cells.append(_quality(decision, task, "validation", report["protocol"]))
+    cells = [_quality(decision, task, "{0} on test rows", "test", _read(report))]
+    cells.append(_quality(decision, task, "{0} on validation rows", "validation", english(report["protocol"])))
     p95 = estimate(decision["figures"], "latency_p95_ms")
     if p95 is not None:
         median = estimate(decision["figures"], "latency_p50_ms")
-        beside = "" if median is None else f"median {figure(median.value)} ms"
-        cells.append(_cell("p95 latency of one row", f"{figure(p95.value)} ms", beside))
+        beside = None if median is None else say("median {0} ms", figure(median.value))
+        cells.append(_cell(say("p95 latency of one row"), f"{figure(p95.value)} ms", beside))
     million = estimate(decision["figures"], "cost_per_million")
-    beside = "" if million is None else _ends_of_money(million)
-    cells.append(_cell("a million predictions", cost(decision, report), beside))
-    cells.append(_cell("size on disk", size(decision["size_bytes"]), ""))
-    cells.append(_cell("spent to find it", money(report["spent"]["money"], report["spent"]["currency"]), _wall(report)))
+    beside = None if million is None else _ends_of_money(million)
+    cells.append(_cell(say("a million predictions"), cost(decision, report), beside))
+    cells.append(_cell(say("size on disk"), size(decision["size_bytes"]), None))
+    spent = report["spent"]
+    wall = say("in {0}", duration(spent["seconds"]))
+    cells.append(_cell(say("spent to find it"), money(spent["money"], spent["currency"]), wall))
     return tag("dl", *(cell for cell in cells if cell is not None), class_="figures")
 
 
@@ -56,131 +57,135 @@ def targets_table(report: Json) -> Markup | None:
     rows = []
     for target in report["decision"]["targets"]:
         got = Estimate.from_json(target["got"])
-        chance = DASH if target["probability"] is None else percent(target["probability"])
-        met = tag("span", "met" if target["met"] else "missed", class_=f"status-{'met' if target['met'] else 'missed'}")
-        name = TARGETS.get(target["name"], target["name"])
-        rows.append(((name, f"at {target['at']} {target['asked']:g}", span(got), chance, met), ""))
+        chance = DASH if target["probability"] is None else _percent(target["probability"])
+        word = "met" if target["met"] else "missed"
+        met = tag("span", say(word), class_=f"status-{word}")
+        name = say(TARGETS[target["name"]]) if target["name"] in TARGETS else target["name"]
+        asked = say("at least {0}" if target["at"] == "least" else "at most {0}", f"{target['asked']:g}")
+        cells = (name, asked, Cell.of(span(got), got), Cell(chance, target["probability"]), met)
+        rows.append((cells, ""))
     if not rows:
         return None
     heads = ("target", "asked", "got, with 95% interval", "probability of meeting it", "")
-    return _table(heads, rows, numbers=(3,), caption="Targets, on validation rows")
+    return table(heads, rows, name="targets", numbers=(3,), caption=say("Targets, on validation rows"))
+
+
+def _percent(share: float) -> str:
+    words = percent(share)
+    return say(words) if words in {"over 99%", "under 1%"} else words
 
 
 def frontier_table(report: Json) -> Markup:
     """Return the candidates that no other beats on every count."""
     task = report["task"]
-    heads = ("candidate", f"{task['aim']}, 95% interval", "p95 of one row", "a million predictions", "size")
+    heads = ("candidate", ("{0}, 95% interval", task["aim"]), "p95 of one row", "a million predictions", "size")
     rows = [
-        (
-            (_name(row), aim_of(row, report), milliseconds(row), cost(row, report), size(row["size_bytes"])),
-            "chosen" if row["chosen"] else "",
-        )
+        ((_name(row), _aim(row, report, aim_of(row, report)), *_weight(row, report)), "chosen" if row["chosen"] else "")
         for row in report["frontier"]
     ]
-    caption = "Candidates that no other beats in quality, latency, cost and size together; best quality first"
-    return _table(heads, rows, numbers=(1, 2, 3, 4), caption=caption)
+    caption = say("Candidates that no other beats in quality, latency, cost and size together; best quality first")
+    return table(heads, rows, name="frontier", numbers=(1, 2, 3, 4), caption=caption)
 
 
 def trials_table(report: Json) -> Markup:
     """Return every trial with what became of it: taken, rejected, passed over or never measured, and why."""
-    heads = ("candidate", report["task"]["aim"], "p95 of one row", "size", "what became of it")
+    heads = ("candidate", ("{0}", report["task"]["aim"]), "p95 of one row", "size", "what became of it")
     shown = sorted(report["trials"], key=lambda row: (row["ending"] != "measured", row["number"]))
-    rows = [
-        (
-            (_name(row), _point(row, report), milliseconds(row), size(row["size_bytes"]), verdict(row)),
-            "chosen" if row["chosen"] else "",
-        )
-        for row in shown
-    ]
-    return _table(heads, rows, numbers=(1, 2, 3), caption=f"All {len(rows)} trials")
+    rows = []
+    for row in shown:
+        p95, _, disk = _weight(row, report)
+        cells = (_name(row), _aim(row, report, _point(row, report)), p95, disk, english(verdict(row)))
+        rows.append((cells, "chosen" if row["chosen"] else ""))
+    return table(heads, rows, name="trials", numbers=(1, 2, 3), caption=say("All {0} trials", str(len(rows))))
 
 
 def ledger_section(report: Json) -> Markup:
     """Return what was spent, by kind and line by line."""
     ledger = report["ledger"]
-    by_kind = [(row, "total" if row[0] == "total" else "") for row in totals(report)]
+    amounts = {**ledger["totals"], "total": ledger["total"]}
+    by_kind: list[Row] = [
+        ((_kind(kind), Cell(words, amounts[kind])), "total" if kind == "total" else "")
+        for kind, words in totals(report)
+    ]
     heads = ("what", "quantity", "unit price", "amount", "how known")
     lines = [(_line(entry), "") for entry in ledger["entries"]]
-    prices = [tag("p", price(row), class_="muted") for row in report["prices"].values() if row is not None]
-    table = _table(heads, lines, numbers=(1, 2, 3), caption="Every line of the ledger")
-    detail = tag("details", tag("summary", f"{len(lines)} lines"), table) if lines else None
-    return join(
-        _table(("spent on", "amount"), by_kind, numbers=(1,), caption="By kind", class_="small"), *prices, detail
+    prices = [tag("p", english(price(row)), class_="muted") for row in report["prices"].values() if row is not None]
+    every = table(heads, lines, name="ledger", numbers=(1, 2, 3), caption=say("Every line of the ledger"))
+    detail = tag("details", tag("summary", say("{0} lines", str(len(lines)))), every) if lines else None
+    kinds = table(
+        ("spent on", "amount"), by_kind, name="spent", numbers=(1,), caption=say("By kind"), class_="small stack"
     )
-
-
-def time_table(report: Json) -> Markup:
-    """Return where the seconds of each trial went, those that took longest first, and what would save some."""
-    block = report["bottlenecks"]
-    titles = {row["number"]: row["title"] for row in report["trials"]}
-    heads = ("trial", "seconds", "loading", "preparing", "computing", "waiting", "idle cores", "what would help")
-    rows = []
-    for row in sorted(block["trials"], key=lambda row: -row["seconds"]):
-        phases = (duration(row[name]) for name in heads[1:6])
-        rows.append(((titles[row["number"]], *phases, f"{row['idle_share']:.0%}", row["sentence"] or DASH), ""))
-    lines = tag("ul", *(tag("li", line) for line in time_words(block)))
-    table = _table(
-        heads, rows, numbers=range(1, 7), caption="Longest first; with the wait for a worker and its loading"
-    )
-    return join(lines, tag("details", tag("summary", f"{len(rows)} trials"), table))
-
-
-def capacity_section(report: Json) -> Markup:
-    """Return how many replicas the traffic needs, and where they are best run."""
-    block = report["capacity"]
-    rows = [
-        ((place["kind"], _of_month(place, "month"), _of_month(place, "per_million"), place["name"], place["note"]), "")
-        for place in block["placement"]
-    ]
-    heads = ("where", "a month", "a million predictions", "what", "how")
-    table = _table(heads, rows, numbers=(1, 2), caption="The cheapest of each kind") if rows else None
-    notes = (tag("p", note, class_="muted") for note in block["notes"])
-    return join(tag("p", block["sentence"]), table, *notes)
-
-
-def _of_month(place: Json, name: str) -> str:
-    found = estimate(place, name)
-    return DASH if found is None else _span_of_money(found)
+    return join(kinds, *prices, detail)
 
 
 def data_section(report: Json) -> Markup:
     """Return what the checks found, and the columns."""
     findings = [
-        ((tag("span", f["severity"], class_=f"severity-{f['severity']}"), f["sentence"]), "") for f in report["checks"]
+        ((tag("span", say(f["severity"]), class_=f"severity-{f['severity']}"), english(f["sentence"])), "")
+        for f in report["checks"]
     ]
-    found = _table(("severity", "finding"), findings, caption="Findings") if findings else _nothing()
-    columns = [((c["name"], c["kind"], f"{c['missing']:.1%}"), "") for c in report["columns"]]
-    table = _table(("column", "kind", "missing"), columns, numbers=(2,), caption="As inferred, or as the spec says")
-    return join(found, tag("details", tag("summary", f"{len(columns)} columns"), table))
+    nothing = tag("p", say("The checks found nothing to report."), class_="muted")
+    heads = ("severity", "finding")
+    found = table(heads, findings, name="findings", caption=say("Findings")) if findings else nothing
+    columns = [((c["name"], say(c["kind"]), Cell(f"{c['missing']:.1%}", c["missing"])), "") for c in report["columns"]]
+    caption = say("As inferred, or as the spec says")
+    listed = table(("column", "kind", "missing"), columns, name="columns", numbers=(2,), caption=caption)
+    return join(found, tag("details", tag("summary", say("{0} columns", str(len(columns)))), listed))
 
 
 def measured_section(report: Json) -> Markup:
     """Return what stands behind the figures: rows, machine, definitions, and the spec itself."""
-    facts = {
-        "Quality": f"Of the bundle that ships, on validation rows ({report['protocol']}); 95% bootstrap intervals. "
-        f"Test rows were read {times(report['test_reads'])}.",
-        "Latency": "From one row as named values to its answer, loaded once and warmed up, threads pinned.",
-        "Rows": ", ".join(f"{name} {count:,}" for name, count in report["row_counts"].items()),
-        "Machine": ", ".join(f"{name} {value}" for name, value in report["machine"].items()) or DASH,
-        **_own_figures(report),
-        "Data": f"fingerprint {report['fingerprint']}",
-        "Run": report["folder"],
-    }
-    listed = tag("dl", *(join(tag("dt", k), tag("dd", v)) for k, v in facts.items()), class_="facts")
-    notes = tag("ul", *(tag("li", note) for note in report["notes"])) if report["notes"] else None
-    spec = tag("details", tag("summary", "The spec"), tag("pre", tag("code", report["spec"])))
+    quality = say("Of the bundle that ships, on validation rows ({0}); 95% bootstrap intervals.", report["protocol"])
+    latency = say("From one row as named values to its answer, loaded once and warmed up, threads pinned.")
+    facts: list[tuple[Markup, str]] = [
+        (say("Quality"), join(quality, " ", _read(report))),
+        (say("Latency"), latency),
+        (say("Rows"), ", ".join(f"{name} {count:,}" for name, count in report["row_counts"].items())),
+        (say("Machine"), ", ".join(f"{name} {value}" for name, value in report["machine"].items()) or DASH),
+        *_own_figures(report),
+        (say("Data"), say("fingerprint {0}", report["fingerprint"])),
+        (say("Run"), report["folder"]),
+    ]
+    listed = tag("dl", *(join(tag("dt", k), tag("dd", v)) for k, v in facts), class_="facts")
+    notes = tag("ul", *(tag("li", english(note)) for note in report["notes"])) if report["notes"] else None
+    spec = tag("details", tag("summary", say("The spec")), tag("pre", tag("code", report["spec"]), tabindex="0"))
     return join(listed, notes, spec)
 
 
-def _own_figures(report: Json) -> dict[str, str]:
+def bottlenecks_table(report: Json) -> Markup | None:
+    """Return where the seconds of the trials went, those that took longest first, and what would save some."""
+    block = report.get("bottlenecks")
+    if not block:
+        return None
+    titles = {row["number"]: row["title"] for row in report["trials"]}
+    heads = ("trial", "seconds", *(f"{name}, s" for name in PHASES), "idle cores", "what to do")
+    lines: list[Row] = [
+        (
+            (
+                titles[row["number"]],
+                *(Cell(figure(row[name]), row[name]) for name in ("seconds", *PHASES)),
+                Cell(f"{row['idle_share']:.0%}", row["idle_share"]),
+                english(row["sentence"] or DASH),
+            ),
+            "",
+        )
+        for row in sorted(block["trials"], key=lambda row: -row["seconds"])
+    ]
+    said = tag("ul", *(tag("li", english(line)) for line in time_words(block)))
+    caption = say("Where the seconds of each trial went")
+    listed = table(heads, lines, name="bottlenecks", numbers=range(1, 7), caption=caption)
+    return join(said, tag("details", tag("summary", say("{0} trials", str(len(lines)))), listed))
+
+
+def _own_figures(report: Json) -> list[tuple[Markup, str]]:
     decision = report["decision"]
     if decision is None:
-        return {}
+        return []
     found = {name: estimate(decision["figures"], key) for key, name in NAMES.items()}
-    words = {name: _sourced(e) for name, e in found.items() if e is not None}
-    how = "refitted on everything but test" if decision["refitted"] else "as measured"
-    bundle = f"{decision['bundle'] or DASH} ({how}); recipe: {decision['recipe']}"
-    return words | {"Bundle": bundle}
+    words: list[tuple[Markup, str]] = [(say(name), english(_sourced(e))) for name, e in found.items() if e is not None]
+    how = say("refitted on everything but test" if decision["refitted"] else "as measured")
+    bundle = join(f"{decision['bundle'] or DASH} (", how, "); ", say("recipe: {0}", decision["recipe"]))
+    return [*words, (say("Bundle"), bundle)]
 
 
 def _sourced(found: Estimate) -> str:
@@ -199,27 +204,42 @@ def _span_of_money(found: Estimate) -> str:
     return f"{money(found.value, currency)} ({low} to {high})"
 
 
-def _ends_of_money(found: Estimate) -> str:
-    ends = _span_of_money(found).partition(" (")[2].rstrip(")")
-    return f"{ends}, {found.how.value}" if ends else found.how.value
+def _ends_of_money(found: Estimate) -> Markup:
+    how = say(HOW[found.how.value])
+    if found.low == found.high:
+        return how
+    currency = currency_of(found.unit)
+    return join(say("{0} to {1}", money(found.low, currency), money(found.high, currency)), ", ", how)
 
 
-def _line(entry: Json) -> tuple[str, ...]:
+def _line(entry: Json) -> tuple[str | Cell, ...]:
     if entry["kind"] == "note":
-        return entry["what"], "", "", "", "note"
-    quantity = f"{float(entry['quantity']):.6f} {entry['unit']}"
-    return entry["what"], quantity, entry["unit_price"], amount(entry), entry["how"]
+        return english(entry["what"]), "", "", "", say("note")
+    value = float(entry["amount"].split(" ")[0])
+    quantity = Cell(f"{float(entry['quantity']):.6f} {entry['unit']}", float(entry["quantity"]))
+    return english(entry["what"]), quantity, entry["unit_price"], Cell(amount(entry), value), say(HOW[entry["how"]])
 
 
-def _quality(decision: Json, task: Json, rows: str, beside: str) -> Markup | None:
+def _kind(kind: str) -> str:
+    return say(kind)
+
+
+def _quality(decision: Json, task: Json, words: str, rows: str, beside: Markup) -> Markup | None:
     found = estimate(decision[rows], task["aim"])
     if found is None:
         return None
-    ends = "" if found.low == found.high else span(found).partition(" ")[2].strip("()") + ", "
-    return _cell(f"{task['aim']} on {rows}", figure(found.value), f"{ends}{beside}")
+    ends = span(found).partition("(")[2].strip(")").split(" to ")
+    between = join(say("{0} to {1}", *ends), ", ") if found.low != found.high else None
+    unit = f" {task['unit']}" if task["unit"] else ""
+    return _cell(say(words, task["aim"]), f"{figure(found.value)}{unit}", join(between, beside))
 
 
-def _cell(name: str, value: str, beside: str) -> Markup:
+def _read(report: Json) -> Markup:
+    count = report["test_reads"]
+    return say("Test rows were read once.") if count == 1 else say("Test rows were read {0} times.", str(count))
+
+
+def _cell(name: Markup, value: str, beside: Markup | None) -> Markup:
     return tag("div", tag("dt", name), tag("dd", value, tag("small", beside) if beside else None))
 
 
@@ -228,44 +248,17 @@ def _name(row: Json) -> Markup:
     return join(row["title"], tag("small", tag("br"), full) if full else None)
 
 
+def _aim(row: Json, report: Json, words: str) -> Cell:
+    return Cell.of(words, estimate(row["validation"], report["task"]["aim"]))
+
+
+def _weight(row: Json, report: Json) -> tuple[Cell, Cell, Cell]:
+    found, million = estimate(row["figures"], "latency_p95_ms"), estimate(row["figures"], "cost_per_million")
+    disk = row["size_bytes"]
+    p95 = Cell.of(milliseconds(row), found)
+    return p95, Cell.of(cost(row, report), million), Cell(size(disk), disk)
+
+
 def _point(row: Json, report: Json) -> str:
     found = estimate(row["validation"], report["task"]["aim"])
     return DASH if found is None else figure(found.value)
-
-
-def _wall(report: Json) -> str:
-    return f"in {duration(report['spent']['seconds'])}"
-
-
-def _nothing() -> Markup:
-    return tag("p", "The checks found nothing to report.", class_="muted")
-
-
-def _table(
-    heads: Sequence[str],
-    rows: Iterable[tuple[Sequence[str], str]],
-    *,
-    numbers: Sequence[int] = (),
-    caption: str = "",
-    class_: str = "stack",
-) -> Markup:
-    look = ["number" if k in numbers else None for k in range(len(heads))]
-    first = [tag("th", head, scope="col", role="columnheader", class_=c) for head, c in zip(heads, look, strict=True)]
-    every = list(rows)
-    body = [_row(heads, cells, look, style) for cells, style in every[:SHOWN]]
-    more = f"; {len(every) - SHOWN} more in report.json" if len(every) > SHOWN else ""
-    top = tag("thead", tag("tr", *first, role="row"), role="rowgroup")
-    return tag(
-        "table", tag("caption", caption + more), top, tag("tbody", *body, role="rowgroup"), class_=class_, role="table"
-    )
-
-
-def _row(heads: Sequence[str], cells: Sequence[str], look: Sequence[str | None], style: str) -> Markup:
-    rest = zip(heads[1:], cells[1:], look[1:], strict=True)
-    return tag(
-        "tr",
-        tag("th", cells[0], scope="row", role="rowheader"),
-        *(tag("td", cell, data_label=head, class_=c, role="cell") for head, cell, c in rest),
-        class_=style or None,
-        role="row",
-    )

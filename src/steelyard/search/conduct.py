@@ -22,9 +22,10 @@ from steelyard.money.energy import Rapl
 from steelyard.recipe import Given
 from steelyard.registry import learners
 from steelyard.search.allowance import CLOSING, Allowance
+from steelyard.search.comparing import compare
 from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
-from steelyard.search.finish import choose, conclude_run
+from steelyard.search.finish import Pairs, choose, conclude_run, expected_of, pairs_of
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.history import History, base_of
 from steelyard.search.incumbent import after_asking, facts_of, lodge
@@ -40,6 +41,8 @@ from steelyard.units import Seconds
 
 BRIEF = Seconds(0.1)
 """Time for weighing a bundle where trials share this process: enough for hundreds of calls of a fast one."""
+COMPARING, WRITING = 2.0, 0.7
+"""Seconds that comparing pairs for other wishes may take, and those that are kept for what comes behind it."""
 MEMORY_SHARE = 0.8
 """Share of the machine's memory that all trials together may hold, where the spec does not say."""
 
@@ -288,9 +291,12 @@ def _to_the_end(loop: Loop) -> Exit:
     decision, why = loop.history.decision, "The decision was made before the run was stopped."
     if decision is None:
         why = loop.run()
-        decision = _decide(loop, why)
+    pairs = pairs_of(loop)
+    if decision is None:
+        decision = _decide(loop, pairs, why)
     decision = conclude_run(loop, decision)
     loop.journal.write("decided", {"decision": decision.to_json()})
+    _compare(loop, pairs, decision)
     code = Exit.DONE if decision.feasible else Exit.NOT_FEASIBLE
     if loop.journal.interrupted:
         code = Exit.INTERRUPTED
@@ -298,10 +304,25 @@ def _to_the_end(loop: Loop) -> Exit:
     return code
 
 
-def _decide(loop: Loop, why: str) -> Decision:
+def _compare(loop: Loop, pairs: Pairs, decision: Decision) -> None:
+    """Compare what the page may want to decide on again, in what time the budget leaves."""
+    found = compare(
+        [t for _, t in sorted(loop.history.trials.items())],
+        loop.dataset,
+        pairs,
+        spec=loop.spec,
+        prices=loop.allowance.prices,
+        seconds=0.0 if loop.journal.interrupted else min(COMPARING, loop.allowance.remaining() - WRITING),
+        chosen=decision.number,
+        expected=expected_of(loop),
+    )
+    loop.journal.write("compared", {"compared": found.to_json()})
+
+
+def _decide(loop: Loop, pairs: Pairs, why: str) -> Decision:
     loop.watcher.phase("deciding")
     try:
-        decision = choose(loop)
+        decision = choose(loop, pairs)
     except NothingMeasured:
         if loop.journal.interrupted:
             raise KeyboardInterrupt from None

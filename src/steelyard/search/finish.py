@@ -59,18 +59,24 @@ class Pairs:
     dataset: Dataset
     store: Store
     recipes: dict[int, Recipe]
+    known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
     _answers: dict[int, Answer] = field(default_factory=dict)
 
     def __call__(self, first: int, second: int) -> Estimate:
-        """Return first minus second in the aim, higher better, with its 95% interval."""
+        """Return first minus second in the aim, higher better, with its 95% interval; each pair is resampled once."""
+        if (first, second) not in self.known:
+            self.known[first, second] = self._compared(first, second)
+        return self.known[first, second]
+
+    def _compared(self, first: int, second: int) -> Estimate:
         rows = self._rows
-        one, other = (rows.answer(self._answer(number)) for number in (first, second))
+        one, other = (rows.answer(self.answer(number)) for number in (first, second))
         return paired(rows.aim, rows.task, rows.target, one, other, weights=rows.weights, groups=rows.groups)
 
     def joint(self, numbers: Sequence[int]) -> Floats:
         """Return the aim of several trials, higher better, on the same resamples: shape (B, trials)."""
         rows = self._rows
-        answers = [rows.answer(self._answer(number)) for number in numbers]
+        answers = [rows.answer(self.answer(number)) for number in numbers]
         return jointly(rows.aim, rows.task, rows.target, answers, weights=rows.weights, groups=rows.groups)
 
     @property
@@ -80,13 +86,30 @@ class Pairs:
         groups = None if clusters is None else clusters[self.dataset.partition.validation]
         return _Rows(task, metric(task.aim), where, held.target, held.weights, groups)
 
-    def _answer(self, number: int) -> Answer:
+    def answer(self, number: int) -> Answer:
+        """Return what a trial answered to the scored rows."""
         if number not in self._answers:
             self._answers[number] = self.store.answers(self.recipes[number])
         return self._answers[number]
 
 
-def choose(loop: Loop) -> Decision:
+def pairs_of(loop: Loop) -> Pairs:
+    """Return what compares the trials of a run."""
+    return Pairs(loop.dataset, loop.store, {number: t.recipe for number, t in loop.history.trials.items()})
+
+
+def expected_of(loop: Loop) -> dict[int, float]:
+    """Return, by number, the aim that each trial is expected to have, higher better, luck taken off."""
+    aim = loop.dataset.task.aim
+    trials = [t for _, t in sorted(loop.history.trials.items())]
+    return {
+        t.number: loop.search.expected(t)
+        for t in known(trials)
+        if not isinstance(t.recipe, Given) and math.isfinite(t.validation[aim].value)
+    }
+
+
+def choose(loop: Loop, pairs: Pairs) -> Decision:
     """Decide among the weighed trials.
 
     Raises
@@ -100,7 +123,6 @@ def choose(loop: Loop) -> Decision:
     if not found:
         raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
     constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner == "constant"]
-    pairs = Pairs(dataset, loop.store, {t.number: t.recipe for t in trials})
     return decide(
         found,
         metric=metric(dataset.task.aim),
@@ -109,12 +131,7 @@ def choose(loop: Loop) -> Decision:
         spec=spec,
         task=dataset.task,
         baseline=constants[0] if constants else None,
-        expected={
-            t.number: loop.search.expected(t)
-            for t in known(trials)
-            if not isinstance(t.recipe, Given)
-            if math.isfinite(t.validation[dataset.task.aim].value)
-        },
+        expected=expected_of(loop),
     )
 
 

@@ -32,6 +32,8 @@ class History:
     decision: Decision | None = None
     shipped: Shipped | None = None
     test: Mapping[str, Estimate] | None = None
+    compared: Mapping[str, Any] | None = None
+    """What deciding again needs: the JSON of :class:`steelyard.search.compared.Compared`."""
     test_reads: int = 0
     ending: str = ""
     exit_code: int | None = None
@@ -150,6 +152,10 @@ def _test_read(history: History, facts: Mapping[str, Any]) -> None:
     history.final_seconds += facts["seconds"]
 
 
+def _compared(history: History, facts: Mapping[str, Any]) -> None:
+    history.compared = facts["compared"]
+
+
 def _finished(history: History, facts: Mapping[str, Any]) -> None:
     history.ending, history.exit_code = facts["ending"], facts["exit_code"]
 
@@ -157,7 +163,7 @@ def _finished(history: History, facts: Mapping[str, Any]) -> None:
 def _resumed(history: History, facts: Mapping[str, Any]) -> None:
     del facts
     if history.exit_code is not None:  # it ended before its time and goes on: what it decided is open again
-        history.decision, history.shipped, history.test = None, None, None
+        history.decision, history.shipped, history.test, history.compared = None, None, None, None
     history.ending, history.exit_code = "", None
 
 
@@ -172,6 +178,7 @@ _FOLDS = {
     "shipped": _shipped,
     "test_reading": _test_reading,
     "test_read": _test_read,
+    "compared": _compared,
     "finished": _finished,
     "resumed": _resumed,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from steelyard.contracts import Schema, Task, Trial, Weight
 from steelyard.decide import Decision
 from steelyard.money import Entry, Prices
+from steelyard.search.compared import Compared
 from steelyard.spec import Spec
 from steelyard.units import Estimate, Money, Seconds
 
@@ -68,3 +69,4 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     test_reads: int = 0
     machine: Mapping[str, str] = field(default_factory=dict)
+    compared: Compared | None = None

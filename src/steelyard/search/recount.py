@@ -13,6 +13,7 @@ from steelyard.money import Entry, Ledger, Prices, compute_entry, note_entry
 from steelyard.money.energy import energy_entries, energy_of
 from steelyard.money.ledger import call_entry
 from steelyard.recipe import Given, describe
+from steelyard.search.compared import Compared
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder
 from steelyard.search.history import History
@@ -59,6 +60,7 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
         notes=tuple(dict.fromkeys(history.notes)),
         test_reads=history.test_reads,
         machine=dict(history.facts["machine"]),
+        compared=None if history.compared is None else Compared.from_json(history.compared),
     )
 
 
