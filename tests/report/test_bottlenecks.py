@@ -101,7 +101,7 @@ def test_a_run_of_before_the_clock_says_nothing(record):
     assert bottlenecks(record) is None
     report = build(record)
     assert report["bottlenecks"] is None
-    assert "Where the time went" not in page(report)
+    assert 'data-name="bottlenecks"' not in page(report)
 
 
 def test_the_terminal_and_the_page_say_it(clocked):

@@ -8,13 +8,13 @@ import jsonschema
 import pytest
 
 from steelyard.errors import SpecInvalid
+from steelyard.money import catalogue as rows
 from steelyard.money.calibration import FILE, USUAL, Calibration
 from steelyard.money.capacity import Scaling
 from steelyard.money.catalogue import Function, Machine
 from steelyard.money.overhead import Overhead
 from steelyard.money.placement import Edge
 from steelyard.money.prices import Price
-from steelyard.report import capacity as module
 from steelyard.report.capacity import Wanted, capacity, nights
 from steelyard.spec import Serving, Traffic
 from steelyard.units import Estimate, How, Money
@@ -43,7 +43,7 @@ def machine(name, cost, cores=2, accelerators=0):
 
 @pytest.fixture
 def catalogue(monkeypatch):
-    known = (machine("m.large", "0.1 USD"), machine("x.large", "0.2 USD", cores=4), machine("fr", "0.1 EUR"))
+    known = (machine("m.large", "0.1 USD"), machine("x.large", "0.2 USD", cores=4))
     called = Function(
         name="function",
         cloud="aws",
@@ -52,8 +52,8 @@ def catalogue(monkeypatch):
         request=price("0.0000002 USD"),
         cold_start=Estimate.exact(500.0, how=How.ASSUMED, unit="ms"),
     )
-    monkeypatch.setattr(module, "machines", lambda: (*known, machine("gpu", "0.9 USD", cores=4, accelerators=1)))
-    monkeypatch.setattr(module, "functions", lambda: (called,))
+    monkeypatch.setattr(rows, "machines", lambda: (*known, machine("gpu", "0.9 USD", cores=4, accelerators=1)))
+    monkeypatch.setattr(rows, "functions", lambda: (called,))
 
 
 @pytest.fixture
@@ -76,7 +76,6 @@ def test_the_block_keeps_the_schema_with_a_catalogue(record, catalogue, schema, 
     assert {p["kind"] for p in block["placement"]} == {"general", "spot", "function", "accelerator", "edge"}
     months = [p["month"]["value"] for p in block["placement"]]
     assert months == sorted(months)
-    assert "1 rows of the catalogue are not in USD" in block["notes"][0]
 
 
 def test_the_sentence_says_what_is_needed_what_it_costs_and_where(record, catalogue):
@@ -155,6 +154,13 @@ def test_a_nightly_run_names_the_cheapest_machine(record, catalogue):
 
 
 def test_a_nightly_run_without_any_machine_is_refused(record, monkeypatch):
-    monkeypatch.setattr(module, "machines", tuple)
+    monkeypatch.setattr(rows, "machines", tuple)
     with pytest.raises(SpecInvalid, match="no type of machine"):
         nights(record, 10)
+
+
+def test_machines_are_left_out_where_no_rate_leads_to_their_currency(record, catalogue):
+    prices = replace(record.prices, core_hour=replace(record.prices.core_hour, amount=Money.parse("0.05 EUR")))
+    block = capacity(replace(of(Traffic(mean_rps=50), record), prices=prices))
+    assert block["machines"] == []
+    assert any(note.startswith("Rented machines cannot be compared: ") for note in block["notes"])

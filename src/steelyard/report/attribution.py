@@ -14,6 +14,7 @@ from steelyard.decide.attribution import Weights, before, by_orders, by_path, in
 from steelyard.decide.right import SECONDS_A_MONTH
 from steelyard.decide.words import figure, money, span
 from steelyard.money import Ledger
+from steelyard.recipe import Given
 from steelyard.report.rows import Json
 from steelyard.search.finish import Pairs
 from steelyard.search.record import RunRecord
@@ -27,14 +28,16 @@ JOINED = " + "
 
 
 def attribution(record: RunRecord) -> Json | None:
-    """Return what the levers of a run cost and earned; ``None`` where nothing was decided, or its answers are gone.
+    """Return what the levers of a run cost and earned, if it decided on something that was made by levers.
 
+    ``None`` too where its answers are gone.
     ``quality`` is in the aim's unit, above 0 where it became better. The shares of the levers ``on_path`` add up to
     ``total``, and what the levers cost, with ``rest``, to the ledger's total.
     """
     if record.decision is None or not (record.folder / "data.json").exists():
         return None
-    return _Told(record).told()
+    chosen = next(t for t in record.trials if t.number == record.decision.number)
+    return None if isinstance(chosen.recipe, Given) else _Told(record).told()
 
 
 class _Told:
@@ -45,7 +48,7 @@ class _Told:
         self._aim = metric(record.task.aim)
         assert record.decision is not None, "nothing was decided"
         number = record.decision.number
-        self._trials = [t for t in known(record.trials) if t.weight is not None]
+        self._trials = [t for t in known(record.trials) if t.weight is not None and not isinstance(t.recipe, Given)]
         self._chosen = next(t for t in self._trials if t.number == number)
         self._ledger = Ledger.of(record.entries, record.prices.currency)
         self._figures = {name: {t.number: self._figure(t, name) for t in self._trials} for name in DIGITS}

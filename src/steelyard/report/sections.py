@@ -27,6 +27,9 @@ from steelyard.units import Estimate
 
 TARGETS = {"latency_p95_ms": "p95 latency, ms", "size_mb": "size, MB", "cost_per_million": "cost per million"}
 PHASES = ("loading", "preparing", "computing", "waiting")
+KINDS = frozenset(
+    {"compute", "accelerator", "memory", "energy", "labels", "people", "storage", "serving", "egress", "value", "total"}
+)
 HOW = {"measured": "measured", "estimated": "estimated", "assumed": "assumed", "note": "note"}
 
 
@@ -158,7 +161,16 @@ def bottlenecks_table(report: Json) -> Markup | None:
     if not block:
         return None
     titles = {row["number"]: row["title"] for row in report["trials"]}
-    heads = ("trial", "seconds", *(f"{name}, s" for name in PHASES), "idle cores", "what to do")
+    heads = (
+        "trial",
+        "seconds",
+        "loading, s",
+        "preparing, s",
+        "computing, s",
+        "waiting, s",
+        "idle cores",
+        "what to do",
+    )
     lines: list[Row] = [
         (
             (
@@ -221,7 +233,7 @@ def _line(entry: Json) -> tuple[str | Cell, ...]:
 
 
 def _kind(kind: str) -> str:
-    return say(kind)
+    return say(kind) if kind in KINDS else kind
 
 
 def _quality(decision: Json, task: Json, words: str, rows: str, beside: Markup) -> Markup | None:

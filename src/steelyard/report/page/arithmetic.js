@@ -8,6 +8,7 @@ const USUAL_LOAD = 0.7;
 const LN20 = 2.995732273553991;
 const NOISE = 1.25;
 const Z95 = 1.9599639845400545;
+const ONE_SIDED = 0.4294064790024284;
 const DECISIONS = 1000;
 export const SECONDS_A_MONTH = 365.25 / 12 * 86400;
 
@@ -115,7 +116,7 @@ function comparisonOf(deciding, wishes) {
   const worth = (c) => sign * quality(c)[0] - off(c);
   const promise = (c) => own && c.expected !== null ? c.expected - off(c) : worth(c);
   const surelyGains = (a, b) => (difference(a, b)?.[1] ?? -Infinity) + off(b) - off(a) > 0;
-  return { byMoney, sign, quality, difference, worth, promise, surelyGains };
+  return { byMoney, sign, quality, off, difference, worth, promise, surelyGains };
 }
 
 // The first of those with the least key; keys are lists that are compared in order.
@@ -267,7 +268,8 @@ function choose(able, comparison, within, by) {
   const equal = able.filter((c) => {
     if (c === best || !within(comparison.worth(best) - counted(c))) return false;
     const found = comparison.difference(best, c);
-    return found !== null && found[1] <= 0 && found[2] >= 0;
+    if (found === null || found[1] > 0 || found[2] < 0) return false;
+    return within(found[0] + ONE_SIDED * (found[2] - found[0]) + comparison.off(c) - comparison.off(best));
   });
   return { best, equal, chosen: cheapest([best, ...equal], (c) => comparison.sign * comparison.quality(c)[0]) };
 }
