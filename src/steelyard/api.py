@@ -56,6 +56,7 @@ class Run:
     folder: Path
     spec: Spec | None = None
     _record: RunRecord | None = field(default=None, repr=False)
+    _report: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def record(self) -> RunRecord:
@@ -67,7 +68,9 @@ class Run:
     @property
     def report(self) -> dict[str, Any]:
         """The report as plain data: what ``steelyard run --json`` prints."""
-        return build(self.record)
+        if self._report is None:
+            self._report = build(self.record)
+        return self._report
 
     @property
     def frontier(self) -> Any:

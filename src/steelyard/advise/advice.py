@@ -23,7 +23,7 @@ from steelyard.data import Dataset
 from steelyard.decide import check_currencies, serving_cost
 from steelyard.errors import Exit, RunLocked, RunUnreadable, RunUnwritable, SteelyardError
 from steelyard.levers.ranking import aim_of, ranked
-from steelyard.money import Prices
+from steelyard.money import Price, Prices, PricesInvalid
 from steelyard.recipe import Recipe, Train, describe, digest, trainings
 from steelyard.registry import learners
 from steelyard.search.folder import RunFolder, write_atomically
@@ -81,6 +81,15 @@ class Advice:
             "spent": {"seconds": self.seconds, "money": self.money},
             "notes": list(self.notes),
         }
+
+
+def _accelerator(prices: Prices) -> Price | None:
+    """Return the price of an hour of the cheapest machine with an accelerator; none where no rate leads to it."""
+    try:
+        hours = [machine.on_demand for machine in prices.machines() if machine.accelerators]
+    except PricesInvalid:
+        return None
+    return min(hours, key=lambda hour: hour.amount.amount, default=None)
 
 
 def advise(folder: Path | str, *, minutes: float = MINUTES, prices: Path | None = None) -> Advice:
@@ -273,7 +282,7 @@ class Advisor:
 
     def _more_compute(self, top: float, yard: Yard, willing: Sequence[Learner]) -> Iterator[Action]:
         spent = history(self.record.trials, self.record.task)
-        made = search_action(spent, top, yard), accelerator_action(spent, top, yard, willing)
+        made = search_action(spent, top, yard), accelerator_action(spent, top, yard, willing, _accelerator(self.prices))
         yield from (action for action in made if action is not None)
 
     def _more_of_people(

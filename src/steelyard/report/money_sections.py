@@ -11,6 +11,7 @@ from steelyard.report.say import english, say
 from steelyard.report.words import DASH, Json
 from steelyard.units import Estimate
 
+MANY = 1e6
 PARTS = ("value", "serving", "people", "retraining", "labels")
 
 
@@ -115,7 +116,6 @@ def levers_section(report: Json) -> Markup | None:
         "change in p95, ms",
         "change in size",
         "money a month",
-        "what it did",
     )
     how = "Shares by Shapley, fair to the order of levers" if found["method"] == "shapley" else "Steps along the path"
     caption = join(say(how), "; ", say("those on the path to the chosen one are marked"))
@@ -125,15 +125,19 @@ def levers_section(report: Json) -> Markup | None:
 def _lever(one: Json, currency: str) -> tuple[str | Cell, ...]:
     disk = one.get("size_bytes")
     return (
-        one["lever"],
+        _told(one["lever"], one.get("sentence")),
         Cell(f"{one['tried']}", one["tried"]),
         Cell(money(one["spent"], currency), one["spent"]),
         _change(one.get("quality")),
         _change(one.get("latency_ms")),
         Cell(DASH if disk is None else f"{disk / 1000:+,.1f} kB", disk),
         _change(one.get("month"), currency),
-        english(one.get("sentence") or DASH),
     )
+
+
+def _told(name: str, sentence: str | None) -> Markup:
+    """Return a name with what there is to say of it below."""
+    return join(name, tag("small", tag("br"), english(sentence)) if sentence else None)
 
 
 def advice_section(report: Json) -> Markup | None:
@@ -152,18 +156,17 @@ def advice_section(report: Json) -> Markup | None:
     rows = [
         (
             (
-                english(one["name"]),
+                _told(one["name"], one.get("evidence")),
                 say(one["kind"]) if one["kind"] in KINDS else one["kind"],
                 _change(one["gain"], currency if found.get("priced", True) else ""),
                 _amount(one["cost"], currency),
-                _change(one["per_dollar"]),
-                english(one.get("evidence") or DASH),
+                _per_money(one["per_dollar"]),
             ),
             "chosen" if k == following else "",
         )
         for k, one in enumerate(actions)
     ]
-    heads = ("action", "kind", "expected gain", "cost", "return per unit of money", "evidence")
+    heads = ("action", "kind", "expected gain", "cost", "return per unit of money")
     caption = say("What could be done next, with 95% intervals")
     return join(lead, table(heads, rows, name="advice", numbers=(2, 3, 4), caption=caption) if rows else None)
 
@@ -179,13 +182,21 @@ def span_of_money(found: Estimate, currency: str) -> str:
     return f"{money(found.value, currency)} ({low} to {high})"
 
 
+def _per_money(found: Json | None) -> Cell:
+    """Return what a unit of money brings, without digits that nobody could vouch for."""
+    if found is None:
+        return Cell(DASH)
+    value = float(found["value"])
+    return Cell(figure(value) if value < MANY else "> 1,000,000", value)
+
+
 def _amount(found: Json | float | None, currency: str) -> Cell:
     if found is None:
         return Cell(DASH)
     if isinstance(found, int | float):
         return Cell(money(found, currency), found)
     known = Estimate.from_json(found)
-    return Cell.of(span_of_money(known, currency), known)
+    return _lines(Cell.of(span_of_money(known, currency), known))
 
 
 def _change(found: Json | float | None, currency: str = "") -> Cell:
@@ -193,7 +204,16 @@ def _change(found: Json | float | None, currency: str = "") -> Cell:
         return Cell(DASH)
     known = Estimate.exact(float(found)) if isinstance(found, int | float) else Estimate.from_json(found)
     words = span_of_money(known, currency) if currency else span(known)
-    return Cell.of(f"+{words}" if known.value > 0 else words, known)
+    return _lines(Cell.of(f"+{words}" if known.value > 0 else words, known))
+
+
+def _lines(cell: Cell) -> Cell:
+    """Return a cell with the interval below the figure."""
+    value, opened, ends = cell.words.partition(" (")
+    if not opened:
+        return cell
+    below = tag("small", tag("br"), Markup(ends.removesuffix(")")))
+    return Cell(join(Markup(value), below), cell.value, cell.low, cell.high)
 
 
 def _share(low: float, high: float) -> Callable[[float], float]:

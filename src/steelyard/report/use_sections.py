@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from steelyard.decide.words import figure, money, span
 from steelyard.report.grid import Cell, Head, Row, table
@@ -159,11 +160,22 @@ def right_section(report: Json) -> Markup | None:
         for number, p in chances
         if p >= 0.005
     ]
-    heads = ("candidate", "probability of being the right choice")
-    caption = say("How likely each is the right choice, once all that was measured is drawn again")
+    heads = ("candidate", "chosen in this share of samples")
+    caption = say("How often each would be chosen, were the rows drawn again; too sure among near twins")
     made = table(heads, rows, name="right", numbers=(1,), caption=caption, class_="small stack")
     relaxing = [tag("li", english(one["sentence"])) for one in found.get("relaxing") or ()]
-    return join(made, tag("ul", *relaxing) if relaxing else None)
+    return join(made, _regret(found.get("regret"), titles, report), tag("ul", *relaxing) if relaxing else None)
+
+
+def _regret(found: Json | None, titles: Mapping[str, str], report: Json) -> Markup | None:
+    """Return what taking the runner-up would cost, in the aim and in money where that is known."""
+    if not found:
+        return None
+    lost = f"{span(Estimate.from_json(found['quality']), report['task']['unit'])} {report['task']['aim']}"
+    if found.get("money"):
+        lost += f", {span_of_money(Estimate.from_json(found['money']), report['spent']['currency'])} a month"
+    runner = str(found["runner_up"])
+    return tag("p", say("Taking {0} instead would cost {1}.", titles.get(runner, runner), lost))
 
 
 def judged_section(report: Json) -> Markup | None:

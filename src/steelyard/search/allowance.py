@@ -18,9 +18,9 @@ from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
 
-CLOSING = 4.5
+CLOSING = 6.5
 """Seconds kept for the decision and all that follows."""
-SHIPPING = 3.0
+SHIPPING = 4.5
 """Seconds of those that weighing what ships, the test rows and the report take, once it is decided and refitted."""
 WEIGHING = 0.6
 """Seconds kept for each trial that is still to be weighed."""

@@ -41,7 +41,7 @@ from steelyard.units import Seconds
 
 BRIEF = Seconds(0.1)
 """Time for weighing a bundle where trials share this process: enough for hundreds of calls of a fast one."""
-COMPARING, WRITING = 2.0, 0.7
+COMPARING, WRITING = 2.0, 2.5
 """Seconds that comparing pairs for other wishes may take, and those that are kept for what comes behind it."""
 MEMORY_SHARE = 0.8
 """Share of the machine's memory that all trials together may hold, where the spec does not say."""

@@ -173,7 +173,8 @@ function sums(told, row, wishes) {
     if (told.byMoney) {
       cells.push([say("value a month"), money(found.value, currency), say("more than the constant model")],
         [say("net present value"), money(found.npv, currency),
-          found.payback === null ? say("never pays back") : say("pays back in {0} months", figure(found.payback))]);
+          found.payback === null ? say("never pays back")
+            : found.payback < 0.05 ? say("pays back within days") : say("pays back in {0} months", figure(found.payback))]);
     }
   } else {
     cells.push([say("a month"), "–", say("give the traffic to see it")]);
