@@ -94,4 +94,4 @@ def _cell(name: str, cell: str | Cell, **attributes: str | None) -> Markup:
         return tag(name, cell, **attributes)
     figures = {"data_v": cell.value, "data_low": cell.low, "data_high": cell.high}
     given = {k: repr(float(v)) for k, v in figures.items() if v is not None}
-    return tag(name, cell.words, **given, **attributes)
+    return tag(name, tag("span", cell.words), **given, **attributes)
