@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import gzip
 import importlib
-import io
 import json
 import os
 import time
@@ -20,7 +16,7 @@ from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
-from steelyard.errors import Exit, MissingExtra, RunUnreadable, RunUnwritable, need
+from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
 from steelyard.measure import quality, weigh
 from steelyard.money import Ledger, Prices, cost_per_million
 from steelyard.money.export import lines, write_csv, write_parquet
@@ -32,7 +28,7 @@ from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
-from steelyard.rows import read_rows, sample, stakes, targets
+from steelyard.rows import Predictions, read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
@@ -222,33 +218,6 @@ def bundle_folder(path: Path | str) -> Path:
     return bundle
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Predictions in the order of the rows: a class name or a value each, and one probability a class."""
-
-    prediction: list[object]
-    probabilities: Mapping[str, list[float]]
-    ignored: tuple[str, ...] = ()
-    """Columns of the rows that the bundle does not know, the target left out."""
-
-    def rows(self) -> list[dict[str, object]]:
-        """Return one dict a row: ``prediction``, then ``probability_<class>``."""
-        names = [f"probability_{name}" for name in self.probabilities]
-        columns = [self.prediction, *self.probabilities.values()]
-        return [dict(zip(["prediction", *names], row, strict=True)) for row in zip(*columns, strict=True)]
-
-    def text(self, suffix: str) -> str:
-        """Return the rows as CSV, or as JSON Lines where the file's name ends so."""
-        if suffix in {".jsonl", ".ndjson"}:
-            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
-        out = io.StringIO()
-        names = ["prediction", *(f"probability_{name}" for name in self.probabilities)]
-        writer = csv.DictWriter(out, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
-        return out.getvalue()
-
-
 def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     """Predict rows: a file (CSV, JSON Lines, Parquet ...), a data frame, or a list of dicts.
 
@@ -266,27 +235,6 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     names = [task.classes[int(code)] for code in answer.decided]
     probabilities = {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)}
     return Predictions(list(names), probabilities, ignored)
-
-
-def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write predictions to a file, whole or not at all; ``.gz`` is compressed.
-
-    Raises
-    ------
-    RunUnwritable
-        If the file cannot be written.
-    """
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
-    data = predictions.text(plain.suffix).encode()
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-        aside.replace(path)
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        why = problem.strerror or problem
-        raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
 
 
 def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1) -> dict[str, Any]:

@@ -1,10 +1,16 @@
-"""Rows that a bundle is asked about: read from a file, with or without their targets."""
+"""Rows that a bundle is asked about, with or without their targets, and what it answers: read and written."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import gzip
+import io
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +22,7 @@ from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_o
 from steelyard.data.frames import cells_of, names_of
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
 from steelyard.data.readers.columnar import read_parquet
-from steelyard.errors import DataUnreadable, RowsRefused, nearest
+from steelyard.errors import DataUnreadable, RowsRefused, RunUnwritable, nearest
 
 
 def read_rows(rows: Any) -> Any:
@@ -127,3 +133,51 @@ def sample(frame: Any, names: Sequence[str], most: int) -> list[Mapping[str, obj
     there = [name for name in names if name in names_of(frame)]
     columns = [list(cells_of(frame, name))[:most] for name in there]
     return [dict(zip(there, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions in the order of the rows: a class name or a value each, and one probability a class."""
+
+    prediction: list[object]
+    probabilities: Mapping[str, list[float]]
+    ignored: tuple[str, ...] = ()
+    """Columns of the rows that the bundle does not know, the target left out."""
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return one dict a row: ``prediction``, then ``probability_<class>``."""
+        names = [f"probability_{name}" for name in self.probabilities]
+        columns = [self.prediction, *self.probabilities.values()]
+        return [dict(zip(["prediction", *names], row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def text(self, suffix: str) -> str:
+        """Return the rows as CSV, or as JSON Lines where the file's name ends so."""
+        if suffix in {".jsonl", ".ndjson"}:
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
+        out = io.StringIO()
+        names = ["prediction", *(f"probability_{name}" for name in self.probabilities)]
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        return out.getvalue()
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write predictions to a file, whole or not at all; ``.gz`` is compressed.
+
+    Raises
+    ------
+    RunUnwritable
+        If the file cannot be written.
+    """
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    data = predictions.text(plain.suffix).encode()
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+        aside.replace(path)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        why = problem.strerror or problem
+        raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem

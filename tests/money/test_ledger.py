@@ -79,7 +79,7 @@ def test_time_that_makes_no_sense_is_refused(seconds):
 def test_a_note_costs_nothing_and_is_left_out_of_the_totals():
     ledger = Ledger.of([note_entry("fell back to 1 thread", Prices.load(), trial=4)], "USD")
     assert ledger.total == Money(Decimal(0))
-    assert ledger.totals().keys() == {"compute", "labels", "serving"}
+    assert ledger.totals().keys() == {"compute", "labels"}
     assert len(ledger) == 1
 
 

@@ -31,6 +31,7 @@ LEVERS = {
     "distil",
     "ensemble",
     "features",
+    "quantile",
     "quantise",
     "select",
     "subsample",

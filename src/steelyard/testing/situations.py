@@ -111,12 +111,13 @@ class Situation:
 
 
 def situations() -> Iterator[Situation]:
-    """Yield one situation for each problem, and those in which an ensemble, a slow model, or probabilities count."""
+    """Yield one situation for each problem, and those in which an ensemble, a slow model, probabilities or money count."""
     for problem in Problem:
         yield situation(problem)
     yield led_by_an_ensemble(Problem.MULTICLASS)
     yield led_by_a_slow_model()
     yield of_probabilities()
+    yield of_errors_that_cost()
 
 
 def situation(problem: Problem, *, seed: int = 0) -> Situation:
@@ -171,6 +172,17 @@ def of_probabilities() -> Situation:
         trial(t.number, t.recipe, task, aim) for t, aim in zip(one.context.trials, (0.5, 0.4, 0.6), strict=False)
     )
     return replace(one, name="probabilities count", context=_context(task, one.context.schema, trials))
+
+
+def of_errors_that_cost() -> Situation:
+    """Return a situation in which a unit too little costs more than a unit too much."""
+    one = situation(Problem.REGRESSION)
+    task = replace(one.context.task, aim="value", value=((-1.0, -4.0),))
+    trials = tuple(
+        trial(t.number, t.recipe, task, aim)
+        for t, aim in zip(one.context.trials, (-900.0, -850.0, -950.0), strict=False)
+    )
+    return replace(one, name="errors cost money", context=_context(task, one.context.schema, trials))
 
 
 def _weight(ms: float) -> Weight:
