@@ -111,7 +111,7 @@ class Situation:
 
 
 def situations() -> Iterator[Situation]:
-    """Yield one situation for each problem, and those in which an ensemble, a slow model, probabilities or money count."""
+    """Yield one situation for each problem, and some in which other things count: speed, probabilities, money."""
     for problem in Problem:
         yield situation(problem)
     yield led_by_an_ensemble(Problem.MULTICLASS)
