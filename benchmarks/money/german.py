@@ -165,7 +165,7 @@ def measured(name: str, target: str, value: Mapping[str, Any], **more: Any) -> C
                 t["decides"] for t in report["value"]["trials"] if t["number"] == report["value"]["chosen"]
             ),
             "ours": {name: own[name] for name in ("cost", "low", "high")},
-            "served_is_measured": abs(-same - own["cost"]) <= 1e-9 * max(1.0, abs(same)),
+            "served_is_measured": abs(-same - own["cost"]) <= 1e-6 * max(1.0, abs(same)),  # float32 in other batches
             "policies": {policy: told(task, truth, ours, answer) for policy, answer in policies.items()},
         }
 

@@ -161,23 +161,22 @@ class Predictions:
         writer.writerows(self.rows())
         return out.getvalue()
 
+    def write(self, path: Path) -> None:
+        """Write them to a file, whole or not at all; ``.gz`` is compressed.
 
-def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write predictions to a file, whole or not at all; ``.gz`` is compressed.
-
-    Raises
-    ------
-    RunUnwritable
-        If the file cannot be written.
-    """
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
-    data = predictions.text(plain.suffix).encode()
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-        aside.replace(path)
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        why = problem.strerror or problem
-        raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
+        Raises
+        ------
+        RunUnwritable
+            If the file cannot be written.
+        """
+        plain = path.with_suffix("") if path.suffix == ".gz" else path
+        data = self.text(plain.suffix).encode()
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+            aside.replace(path)
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+            why = problem.strerror or problem
+            raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem

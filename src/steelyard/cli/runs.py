@@ -141,7 +141,7 @@ def predict(
     if out is None:
         sys.stdout.write(predictions.text(".csv"))
     else:
-        api.write_predictions(predictions, out)
+        predictions.write(out)
 
 
 @app.command(short_help="Measure a bundle on labelled rows.")
