@@ -48,7 +48,7 @@ def test_outcomes_at_the_run_s_own_values_are_its_money_and_its_interval(run):
         value, deviation = priced(mean, triangle)
         kept = trials[number].validation["value"]
         assert value == pytest.approx(kept.value, rel=1e-6)
-        assert 2 * 1.96 * deviation == pytest.approx(kept.high - kept.low, rel=0.25)
+        assert 0.55 < 2 * 1.96 * deviation / (kept.high - kept.low) < 1.25  # the kept one is widened for skewness
         assert sum(mean) == pytest.approx(1)
 
 
@@ -59,7 +59,7 @@ def test_spreads_of_pairs_are_about_as_wide_as_their_bootstrap(run):
     for (a, b), triangle in compared.spreads.items():
         found, (_, deviation) = pairs(a, b), priced(np.zeros(4), triangle)
         if found.high > found.low:
-            assert 2 * 1.96 * deviation == pytest.approx(found.high - found.low, rel=0.35)
+            assert 0.5 < 2 * 1.96 * deviation / (found.high - found.low) < 1.35
             wide += 1
     assert wide
 
