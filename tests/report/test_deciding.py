@@ -27,7 +27,7 @@ def test_the_cases_hold_everything_that_a_decision_can_come_to(cases):
     reasons = [c for case in kept for c in case["deciding"]["candidates"]]
     assert {one["feasible"] for one in said} == {True, False}
     assert {one["tightest"] for one in said} > {None, "latency_p95_ms"}
-    assert sum(bool(one["equal"]) for one in said) >= 10
+    assert sum(bool(one["equal"]) for one in said) > 10
     assert sum(bool(one["rejected"]) for one in said) > 10
     assert sum(one["number"] != one["frontier"][0] for one in said) > 10
     assert sum(w["values"] is not None for w in wished) > 10

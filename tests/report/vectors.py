@@ -234,4 +234,4 @@ def text(made):
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(cases(range(30))), encoding="utf-8")
+    FILE.write_text(text(cases(range(48))), encoding="utf-8")

@@ -40,26 +40,29 @@ def priced(mean, triangle):
     return 1000 * worth @ np.asarray(mean), 1000 * np.sqrt(worth @ full @ worth)
 
 
-def test_outcomes_at_the_run_s_own_values_are_its_money_and_its_interval(run):
-    compared, trials = run.record.compared, {t.number: t for t in run.record.trials}
+def pairs_of(run):
+    recipes = {t.number: t.recipe for t in run.record.trials}
+    return Pairs(Store(run.folder).dataset(), Store(run.folder), recipes)
+
+
+def test_outcomes_at_the_run_s_own_values_are_its_money_and_spread_as_it_does_on_resamples(run):
+    compared, trials, pairs = run.record.compared, {t.number: t for t in run.record.trials}, pairs_of(run)
     assert compared.names == BINARY
     assert len(compared.outcomes) >= 3
     for number, (mean, triangle) in compared.outcomes.items():
         value, deviation = priced(mean, triangle)
         kept = trials[number].validation["value"]
         assert value == pytest.approx(kept.value, rel=1e-6)
-        assert 0.55 < 2 * 1.96 * deviation / (kept.high - kept.low) < 1.25  # the kept one is widened for skewness
+        assert deviation == pytest.approx(pairs.joint([number])[:, 0].std(), rel=0.15)
         assert sum(mean) == pytest.approx(1)
 
 
 def test_spreads_of_pairs_are_about_as_wide_as_their_bootstrap(run):
-    record, compared = run.record, run.record.compared
-    pairs = Pairs(Store(run.folder).dataset(), Store(run.folder), {t.number: t.recipe for t in record.trials})
-    wide = 0
+    compared, pairs, wide = run.record.compared, pairs_of(run), 0
     for (a, b), triangle in compared.spreads.items():
-        found, (_, deviation) = pairs(a, b), priced(np.zeros(4), triangle)
-        if found.high > found.low:
-            assert 0.5 < 2 * 1.96 * deviation / (found.high - found.low) < 1.35
+        spread, (_, deviation) = np.diff(pairs.joint([a, b]), axis=1).std(), priced(np.zeros(4), triangle)
+        if spread > 0:
+            assert deviation == pytest.approx(spread, rel=0.15)
             wide += 1
     assert wide
 
