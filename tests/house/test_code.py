@@ -46,8 +46,7 @@ def test_what_a_package_makes_public_is_there_and_is_documented(name):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT / "src").as_posix())
 def test_a_file_is_short_enough_to_read(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    most = 600 if path.name == "contracts.py" else 400  # the contracts are one file, so that they are read as one
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.body[0].lineno + 1 - _docstring_lines(node)

@@ -1,0 +1,97 @@
+"""What everything below shares: plain records, and the protocols that learners, levers and meters keep.
+
+Nothing here computes. A learner or a lever of your own needs this package, :mod:`steelyard.recipe` and a line in
+``pyproject.toml``; the suites in :mod:`steelyard.testing` tell whether it keeps its promises.
+"""
+
+from __future__ import annotations
+
+from steelyard.contracts.data import (
+    FEATURES,
+    Amount,
+    Answer,
+    Column,
+    Columns,
+    Floats,
+    Ints,
+    Kind,
+    Matrix,
+    Problem,
+    Schema,
+    Split,
+    Task,
+)
+from steelyard.contracts.jobs import Errand, Job, known
+from steelyard.contracts.learners import (
+    Artefact,
+    Feed,
+    Fitted,
+    Keeper,
+    Learner,
+    Meter,
+    Prior,
+    Refusal,
+    Setting,
+    Space,
+    Work,
+)
+from steelyard.contracts.levers import (
+    CombiningLever,
+    Context,
+    DataLever,
+    DistillingLever,
+    Ending,
+    Evidence,
+    Lever,
+    Move,
+    Rule,
+    ShrinkingLever,
+    Stage,
+    TrainingLever,
+    Trial,
+    Weight,
+)
+
+__all__ = [
+    "FEATURES",
+    "Amount",
+    "Answer",
+    "Artefact",
+    "Column",
+    "Columns",
+    "CombiningLever",
+    "Context",
+    "DataLever",
+    "DistillingLever",
+    "Ending",
+    "Errand",
+    "Evidence",
+    "Feed",
+    "Fitted",
+    "Floats",
+    "Ints",
+    "Job",
+    "Keeper",
+    "Kind",
+    "Learner",
+    "Lever",
+    "Matrix",
+    "Meter",
+    "Move",
+    "Prior",
+    "Problem",
+    "Refusal",
+    "Rule",
+    "Schema",
+    "Setting",
+    "ShrinkingLever",
+    "Space",
+    "Split",
+    "Stage",
+    "Task",
+    "TrainingLever",
+    "Trial",
+    "Weight",
+    "Work",
+    "known",
+]
