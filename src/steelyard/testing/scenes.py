@@ -53,7 +53,7 @@ def scenes() -> Iterator[Scene]:
     ['numbers binary', 'numbers multiclass', 'numbers regression']
     """
     for kind in COLUMNS:
-        for problem in Problem:
+        for problem in _CLASSES:
             yield scene(kind, problem)
 
 

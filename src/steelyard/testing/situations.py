@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,7 @@ from steelyard.contracts import (
 )
 from steelyard.errors import need
 from steelyard.recipe import Combine, Plan, Recipe, Settings, Train, trainings
+from steelyard.registry import levers
 from steelyard.units import Estimate, How, Seconds
 
 ROWS = 450
@@ -54,12 +55,11 @@ _SPACE = Space(
 class Pretender:
     """A learner as far as levers look at one: it has a space and a prior, and is never trained."""
 
-    honours = frozenset({"settings", "rounds", "features"})
     about = "Stands in for a learner where none is trained."
     weighty = True
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, honours: Iterable[str] = ("features",)) -> None:
+        self.name, self.honours = name, frozenset({"settings", "rounds", *honours})
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Accept everything."""
@@ -112,12 +112,13 @@ class Situation:
 
 def situations() -> Iterator[Situation]:
     """Yield one situation for each problem, and some in which other things count: speed, probabilities, money."""
-    for problem in Problem:
+    for problem in _CLASSES:
         yield situation(problem)
     yield led_by_an_ensemble(Problem.MULTICLASS)
     yield led_by_a_slow_model()
     yield of_probabilities()
     yield of_errors_that_cost()
+    yield of_nets()
 
 
 def situation(problem: Problem, *, seed: int = 0) -> Situation:
@@ -183,6 +184,18 @@ def of_errors_that_cost() -> Situation:
         for t, aim in zip(one.context.trials, (-900.0, -850.0, -950.0), strict=False)
     )
     return replace(one, name="errors cost money", context=_context(task, one.context.schema, trials))
+
+
+def of_nets(*kinds: Kind) -> Situation:
+    """Return a situation whose learners honour every training lever, on columns of some kinds; none: numbers and text.
+
+    A lever on the training of nets proposes nothing to a learner that does not honour it.
+    """
+    one = situation(Problem.MULTICLASS)
+    able: dict[str, Learner] = {name: Pretender(name, levers().names()) for name in ("first", "second")}
+    schema = Schema(tuple(Column(name=kind.value, kind=kind) for kind in kinds)) if kinds else one.context.schema
+    context = replace(one.context, learner=able.__getitem__, schema=schema)
+    return replace(one, name="nets", context=context)
 
 
 def _weight(ms: float) -> Weight:
