@@ -16,6 +16,7 @@ from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
+from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
 from steelyard.measure import quality, weigh
 from steelyard.money import Ledger, Prices, cost_per_million
@@ -29,7 +30,7 @@ from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
 from steelyard.rows import Predictions, read_rows, sample, stakes, targets
-from steelyard.search.conduct import conduct
+from steelyard.search.conduct import conduct, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.record import RunRecord
@@ -193,8 +194,15 @@ def compare(folders: Sequence[Path | str]) -> dict[str, Any]:
 
 
 def check(spec: Spec | Path | str) -> Inspection:
-    """Read, type, check and split the data of a spec, and return what was found instead of stopping."""
+    """Read, type, check and split the data of a spec, and return what was found instead of stopping.
+
+    Raises
+    ------
+    SpecInvalid
+        If its file of prices is wrong, or an amount is in another currency than the prices in force.
+    """
     given, base = _spec(spec)
+    check_currencies(given, prices_asked(given, base))
     return inspect(given, base)
 
 

@@ -71,3 +71,18 @@ def test_what_is_no_run_and_what_cannot_be_written_is_one_sentence(cli, finished
     cli.call("ledger", tmp_path, cwd=tmp_path).refused(32, "not a run folder")
     cli.call("ledger", finished / "run", "--csv", "none/a.csv", cwd=tmp_path).refused(31, "name another file")
     assert cli.call("ledger", finished / "run", "--by", "colour", cwd=tmp_path).code == 2
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        ("core_hour: -0.05\n", "core_hour: must be 0 or more"),
+        ("core_hour: 0.05 CHF\n", "the prices in force are in CHF"),
+    ],
+)
+def test_prices_are_checked_with_the_data(cli, tmp_path, prices, said):
+    (tmp_path / "own.yaml").write_text(prices)
+    (tmp_path / "spec.yaml").write_text(
+        "data: sklearn:breast_cancer\ntarget: target\nprices: own.yaml\nvalue: {right: 1 USD, wrong: -2 USD}\n"
+    )
+    cli.call("check", "spec.yaml", cwd=tmp_path).refused(10, said)

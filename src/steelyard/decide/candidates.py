@@ -81,14 +81,18 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
         **_values(spec),
         **{".".join(place): given for place, given in later_amounts(spec)},
     }
-    wrong = [
-        f"{name} is in {given.currency}, but the prices in force are in {prices.currency}; write it in "
-        f"{prices.currency}, or give `core_hour` in {given.currency} in a file that `prices:` names"
+    wrong = {
+        name: given.currency
         for name, given in amounts.items()
         if given is not None and given.currency != prices.currency
-    ]
+    }
     if wrong:
-        raise SpecInvalid("\n".join(wrong))
+        named = ", ".join(f"{name} ({currency})" for name, currency in wrong.items())
+        other = "/".join(sorted(set(wrong.values())))
+        raise SpecInvalid(
+            f"the prices in force are in {prices.currency}, and the spec has amounts in others: {named}; write "
+            f"them in {prices.currency}, or give `core_hour` in {other} in a file that `prices:` names"
+        )
 
 
 def _values(spec: Spec) -> dict[str, Money]:

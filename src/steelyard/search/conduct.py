@@ -341,7 +341,12 @@ def _modules(names: Iterable[str]) -> tuple[str, ...]:
 def prices_of(history: History, spec: Spec, base: Path | None) -> Prices:
     """Return the prices in force when the run was begun: read now, or as its first event has them."""
     kept = history.facts.get("prices")
-    return Prices.load(_beside(spec.prices, base)) if kept is None else Prices.from_json(kept)
+    return prices_asked(spec, base) if kept is None else Prices.from_json(kept)
+
+
+def prices_asked(spec: Spec, base: Path | None) -> Prices:
+    """Return the prices that a spec asks for: the package's, under those of its own file."""
+    return Prices.load(_beside(spec.prices, base))
 
 
 def read_clock(folder: RunFolder) -> float:
