@@ -27,6 +27,7 @@ from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.incumbent import INCUMBENT
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
+from steelyard.search.modality import only, readable
 from steelyard.search.moves import Ranked, Search, Terms
 from steelyard.search.spending import Free, OverHorizon, Worth, per_second
 from steelyard.search.store import Store, measured_bundle, outcome_from_json
@@ -41,9 +42,10 @@ SECONDS_A_MONTH = 365.25 / 12 * 86_400
 _LOST = {"late": Ending.BUDGET_SPENT, "memory": Ending.OUT_OF_MEMORY, "refused": Ending.REFUSED}
 
 
-def context_of(spec: Spec, dataset: Dataset, threads: int) -> Context:
-    """Return what levers may know of a run before its first trial."""
+def context_of(spec: Spec, dataset: Dataset, threads: int, reads: Mapping[str, Sequence[str]] | None = None) -> Context:
+    """Return what levers may know of a run before its first trial; some learners read some columns alone."""
     task, schema, partition = dataset.task, dataset.schema, dataset.partition
+    seen = {name: only(schema, [c for c in schema.features if c.name in kept]) for name, kept in (reads or {}).items()}
     return Context(
         task=task,
         schema=schema,
@@ -51,7 +53,7 @@ def context_of(spec: Spec, dataset: Dataset, threads: int) -> Context:
         calibration_rows=len(np.intersect1d(partition.calibration, partition.development)),
         parts=len(partition.parts),
         trials=(),
-        space=lambda name: learners().get(name).space(task, schema),
+        space=lambda name: learners().get(name).space(task, seen.get(name, schema)),
         learner=learners().get,
         seed=spec.seed,
         threads=threads,
@@ -67,16 +69,19 @@ def allowed(names: Sequence[str], only: Sequence[str] | None, without: Sequence[
 def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tuple[Search, tuple[str, ...]]:
     """Return the search over what the spec allows and the task admits, and why other learners were left out."""
     names = allowed(learners().names(), spec.learners.only, spec.learners.without)
-    willing, refused = [], []
+    willing, reads, refused = [], {}, []
     for learner in map(learners().get, names):
         refusal = learner.accepts(dataset.task, dataset.schema)
-        if refusal is None:
+        columns = None if refusal is None else readable(learner, dataset.task, dataset.schema)
+        if refusal is None or columns is not None:
             willing.append(learner)
-        else:
+        if columns is not None:
+            reads[learner.name] = columns
+        elif refusal is not None:
             refused.append(f"{learner.name} was left out: {refusal.sentence}")
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
     terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
-    return Search(context_of(spec, dataset, threads), willing, pulled, terms), tuple(refused)
+    return Search(context_of(spec, dataset, threads, reads), willing, pulled, terms, reads), tuple(refused)
 
 
 def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:

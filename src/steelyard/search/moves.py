@@ -10,15 +10,16 @@ al. 2025, arXiv 2507.12453).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from steelyard.contracts import Context, Ending, Learner, Lever, Move, Stage, Trial, known
+from steelyard.contracts import Context, Ending, Learner, Lever, Move, Prior, Stage, Trial, known
 from steelyard.decide.altered import plain
 from steelyard.decide.columns import whole
 from steelyard.levers.training.parts import SELECT
-from steelyard.recipe import Given, Recipe, Settings, Step, Train, describe, digest, trainings
+from steelyard.recipe import Given, Plan, Recipe, Settings, Step, Train, describe, digest, trainings
 from steelyard.search.experience import Experience, experience
+from steelyard.search.modality import only, reading
 from steelyard.search.prospects import Prospects
 from steelyard.search.scale import is_constant
 from steelyard.search.spending import OVERHEAD, Free, Gain, Pace, Worth
@@ -68,16 +69,23 @@ class Terms:
 class Search:
     """Ask for the next move, tell how a trial ended.
 
-    ``context`` is everything but the trials; ``learners`` and ``levers`` are those that may be used.
+    ``context`` is everything but the trials; ``learners`` and ``levers`` are those that may be used; ``reads`` the
+    columns of those learners that cannot read them all.
     """
 
     def __init__(
-        self, context: Context, learners: Sequence[Learner], levers: Sequence[Lever], terms: Terms | None = None
+        self,
+        context: Context,
+        learners: Sequence[Learner],
+        levers: Sequence[Lever],
+        terms: Terms | None = None,
+        reads: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._context = context
         self._learners = learners
         self._levers = levers
         self.terms = terms or Terms(experience=experience())
+        self._reads = reads or {}
         self.trials: list[Trial] = []
 
     @property
@@ -166,13 +174,12 @@ class Search:
         return found
 
     def _start(self, learner: Learner) -> Move:
-        context = self._context
-        prior = learner.prior(context.task, context.schema, context.rows)
+        columns = self._reads.get(learner.name)
         return Move(
-            recipe=Train(learner=learner.name, seed=context.seed),
+            recipe=Train(learner=learner.name, plan=self._plan(learner), seed=self._context.seed),
             lever="start",
-            prior=replace(prior, seconds=prior.seconds.scaled(context.parts, unit="s")),
-            why=learner.about,
+            prior=self._prior(learner, self._context.rows),
+            why=learner.about if columns is None else f"what {', '.join(columns)} alone can tell",
         )
 
     def _taste(self, learner: Learner) -> Move | None:
@@ -181,14 +188,27 @@ class Search:
         rows = round(context.rows * TASTE)
         if rows < FEWEST or not any(lever.name == "subsample" for lever in self._levers):
             return None
-        prior = learner.prior(context.task, context.schema, rows)
         step = Step(lever="subsample", settings=Settings(share=TASTE))
         return Move(
-            recipe=Train(learner=learner.name, seed=context.seed, data=(step,)),
+            recipe=Train(learner=learner.name, plan=self._plan(learner), seed=context.seed, data=(step,)),
             lever="start",
-            prior=replace(prior, seconds=prior.seconds.scaled(context.parts, unit="s")),
+            prior=self._prior(learner, rows),
             why=f"a look at {learner.name} with {TASTE:.0%} of the rows, since all of them take long",
         )
+
+    def _plan(self, learner: Learner) -> Plan:
+        columns = self._reads.get(learner.name)
+        return Plan() if columns is None else reading(Plan(), columns)
+
+    def _prior(self, learner: Learner, rows: int) -> Prior:
+        """Return what a first training should cost and bring; on some columns alone, their share of what all bring."""
+        context, columns = self._context, self._reads.get(learner.name)
+        features = context.schema.features
+        kept = [column for column in features if columns is None or column.name in columns]
+        prior = learner.prior(context.task, only(context.schema, kept), rows)
+        share = 1.0 if columns is None else len(kept) / len(features)
+        seconds = prior.seconds.scaled(context.parts, unit="s")
+        return Prior(seconds, prior.gain.scaled(share, unit=prior.gain.unit, source=prior.gain.source))
 
     def _pulls(self, running: Sequence[Trial]) -> Iterator[Ranked]:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)

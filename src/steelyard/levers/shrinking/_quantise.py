@@ -24,6 +24,7 @@ from steelyard.contracts import Artefact, Context, Kind, Meter, Move, Prior, Set
 from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.refusal import LeverRefused
+from steelyard.levers.training.parts import read_by
 from steelyard.recipe import Plan, Settings, Shrink, Train
 
 WORTH = 4_096
@@ -35,6 +36,9 @@ HEAVY = {"Conv": 1, "Gemm": 1, "MatMul": 1, "Gather": 0}
 """Operators that can compute in 8 bits, and which of their inputs is the weight."""
 ALONG = ("Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Flatten", "Reshape")
 """Operators that pass 8-bit values on, so that a convolutional net need not go back to floats between layers."""
+
+LARGE = frozenset({Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TOKENS, Kind.SEQUENCE})
+"""Kinds of columns whose models are made of weights worth shrinking."""
 
 
 class Quantise:
@@ -58,11 +62,13 @@ class Quantise:
     )
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose int8 for a training on text or images whose learner keeps what it knows in weights (``weighty``)."""
+        """Propose int8 for a training on text, images or the like whose learner keeps what it knows in weights."""
         recipe = trial.recipe
-        if not trial.ending.usable or not isinstance(recipe, Train) or not context.schema.of(Kind.TEXT, Kind.IMAGE):
+        if not trial.ending.usable or not isinstance(recipe, Train):
             return
-        if not getattr(context.learner(recipe.learner), "weighty", False):
+        read = read_by(recipe, context.schema)
+        large = any(column.name in read and column.kind in LARGE for column in context.schema.features)
+        if not large or not getattr(context.learner(recipe.learner), "weighty", False):
             return
         smaller = Shrink(lever=self.name, parent=recipe)
         if smaller in {t.recipe for t in context.trials}:

@@ -1,4 +1,8 @@
-"""Parts of a plan that the engine carries out for every learner: the columns it sees, the folds it is bagged over."""
+"""Parts of a plan that the engine carries out for every learner: the columns it sees, the folds it is bagged over.
+
+Columns are left out for two reasons. ``select`` keeps those that matter, of all that a learner could read;
+``modality`` keeps those that it can read at all, where a table mixes images, sound, text and numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from steelyard.contracts import Schema
 from steelyard.levers.refusal import LeverRefused
 from steelyard.recipe import Given, Plan, Recipe, Step, trainings
 
-SELECT, BAG = "select", "bag"
-ENGINE = frozenset({SELECT, BAG})
+SELECT, BAG, MODALITY = "select", "bag", "modality"
+ENGINE = frozenset({SELECT, BAG, MODALITY})
 """Levers whose part of a plan no learner has to honour."""
 FOLDS = (2, 20)
 """Least and most folds of a bag."""
@@ -27,7 +31,7 @@ def for_learner(plan: Plan) -> Plan:
 
 
 def columns_of(plan: Plan) -> tuple[str, ...] | None:
-    """Return the columns that a plan keeps; ``None`` where it selects none, and so keeps all.
+    """Return the columns that a plan keeps; ``None`` where it keeps all.
 
     Raises
     ------
@@ -40,7 +44,15 @@ def columns_of(plan: Plan) -> tuple[str, ...] | None:
     >>> columns_of(Plan(parts=(Step(lever="select", settings=Settings(columns='["age", "job"]')),)))
     ('age', 'job')
     """
-    step = _part(plan, SELECT)
+    named = [names for lever in (SELECT, MODALITY) if (names := _named(plan, lever)) is not None]
+    if not named:
+        return None
+    return tuple(name for name in named[0] if all(name in others for others in named[1:]))
+
+
+def _named(plan: Plan, lever: str) -> tuple[str, ...] | None:
+    """Return the columns that one part of a plan keeps; ``None`` where there is no such part."""
+    step = _part(plan, lever)
     if step is None:
         return None
     _only(step, "columns")
@@ -51,10 +63,10 @@ def columns_of(plan: Plan) -> tuple[str, ...] | None:
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise LeverRefused(
-            f'select needs `columns`, the names to keep as a JSON list in a string ("[\\"age\\"]"); got {given!r}'
+            f'{lever} needs `columns`, the names to keep as a JSON list in a string ("[\\"age\\"]"); got {given!r}'
         )
     if len(set(names)) < len(names):
-        raise LeverRefused(f"select names a column twice in {given}; name each once")
+        raise LeverRefused(f"{lever} names a column twice in {given}; name each once")
     return tuple(names)
 
 
