@@ -81,14 +81,10 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
         **_values(spec),
         **{".".join(place): given for place, given in later_amounts(spec)},
     }
-    wrong = {
-        name: given.currency
-        for name, given in amounts.items()
-        if given is not None and given.currency != prices.currency
-    }
+    wrong = [(name, str(g.currency)) for name, g in amounts.items() if g is not None and g.currency != prices.currency]
     if wrong:
-        named = ", ".join(f"{name} ({currency})" for name, currency in wrong.items())
-        other = "/".join(sorted(set(wrong.values())))
+        named = ", ".join(f"{name} ({currency})" for name, currency in wrong)
+        other = "/".join(sorted({currency for _, currency in wrong}))
         raise SpecInvalid(
             f"the prices in force are in {prices.currency}, and the spec has amounts in others: {named}; write "
             f"them in {prices.currency}, or give `core_hour` in {other} in a file that `prices:` names"
