@@ -34,6 +34,7 @@ LEVERS = {
     "quantile",
     "quantise",
     "select",
+    "stack",
     "subsample",
     "threshold",
     "tune",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.bundle.scores import IN_MONEY, MEASURES, is_curve, number, sureness, swayed, tempered, worth_of
+from steelyard.bundle.scores import IN_MONEY, MEASURES, is_curve, number, pooled, sureness, swayed, tempered, worth_of
 from steelyard.contracts import Answer, Floats, Problem, Rule, Task
 from steelyard.errors import BundleRefused, nearest
 from steelyard.tasks.money import widest
@@ -109,6 +109,34 @@ def _blend(rule: Rule, task: Task) -> Joiner:
         for member, share in enumerate(shares[1:], 1):
             scores += ask(member).scores * share
         return answer_of(task, scores, first.amounts)
+
+    return join
+
+
+def _check_pool(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "weights", "offsets"):
+        return complaint
+    for name, needed, noun in (("weights", members, "members"), ("offsets", task.width, "columns of scores")):
+        given = rule[name]
+        if not isinstance(given, Sequence) or len(given) != needed or not all(number(one) for one in given):
+            return f"needs one of {name} for each of its {needed} {noun}; got {given!r}"
+    if min(rule["weights"]) < 0 or max(rule["weights"]) <= 0:
+        return f"needs weights of 0 or more with a sum above 0; got {rule['weights']!r}"
+    return None
+
+
+def _pool(rule: Rule, task: Task) -> Joiner:
+    weights, offsets = list(map(float, rule["weights"])), list(map(float, rule["offsets"]))
+    used = [member for member, weight in enumerate(weights) if weight > 0]
+    kept = [weights[member] for member in used]
+
+    def join(ask: Ask) -> Answer:
+        answers = [ask(member) for member in used]
+        scores = [answer.scores for answer in answers]
+        if task.problem is Problem.REGRESSION:
+            total = np.asarray(sum((w * m for w, m in zip(kept, scores, strict=True)), np.asarray(offsets)))
+            return answer_of(task, total, answers[0].amounts)
+        return answer_of(task, pooled(scores, kept, offsets), answers[0].amounts)
 
     return join
 
@@ -280,6 +308,7 @@ def _cascade(rule: Rule, task: Task) -> Joiner:
 
 RULES: Mapping[str, Runner] = {
     "blend": Runner(_check_blend, _blend),
+    "pool": Runner(_check_pool, _pool),
     "threshold": Runner(_check_threshold, _threshold),
     "odds": Runner(_check_odds, _odds),
     "line": Runner(_check_line, _line),
@@ -289,15 +318,16 @@ RULES: Mapping[str, Runner] = {
 }
 """Every rule by its name.
 
-``blend``: the mean of the scores, weighted by ``weights``. ``threshold``: the class of code ``positive`` where its
-score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``odds``: the decision of most expected money
-if the odds of class ``positive`` were ``times`` as high; scores pass unchanged. ``line``: the predicted number times
-``times``, and ``plus``; scores pass unchanged. ``chosen`` says within which ends, and from how many rows, a decision
-was chosen, and changes no answer. ``temperature``: the logarithms of the
-probabilities over ``at``. ``isotonic``: each probability read off a rising curve (``curves``, of two classes the
-second's alone), then scaled to a sum of one. ``cascade``: the first member's answer where its ``measure`` of sureness
-is ``at`` or more, the second's elsewhere; ``escalated`` and ``promise`` say what was seen and promised when it was
-fitted, and change no answer.
+``blend``: the mean of the scores, weighted by ``weights``. ``pool``: the weighted sum of the logarithms of
+probabilities (of values: of themselves) and ``offsets``, made probabilities again. ``threshold``: the class of code
+``positive`` where its score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``odds``: the decision
+of most expected money if the odds of class ``positive`` were ``times`` as high; scores pass unchanged. ``line``: the
+predicted number times ``times``, and ``plus``; scores pass unchanged. ``chosen`` says within which ends, and from how
+many rows, a decision was chosen, and changes no answer. ``temperature``: the logarithms of the probabilities over
+``at``. ``isotonic``: each probability read off a rising curve (``curves``, of two classes the second's alone), then
+scaled to a sum of one. ``cascade``: the first member's answer where its ``measure`` of sureness is ``at`` or more, the
+second's elsewhere; ``escalated`` and ``promise`` say what was seen and promised when it was fitted, and change no
+answer.
 """
 
 

@@ -150,7 +150,18 @@ def tempered(scores: Floats, at: float) -> Floats:
     >>> tempered(np.array([[0.2, 0.8]]), 2.0).round(3).tolist()
     [[0.333, 0.667]]
     """
-    logs = np.log(np.maximum(scores, FAINT)) / at
+    return pooled([scores], [1 / at], [0.0] * scores.shape[1])
+
+
+def pooled(members: Sequence[Floats], weights: Sequence[float], offsets: Sequence[float]) -> Floats:
+    """Return the logarithmic pool of several members' probabilities: their weighted logarithms and an offset a class.
+
+    Examples
+    --------
+    >>> pooled([np.array([[0.2, 0.8]]), np.array([[0.5, 0.5]])], [2.0, 1.0], [0.0, 0.0]).round(3).tolist()
+    [[0.059, 0.941]]
+    """
+    logs = sum((w * np.log(np.maximum(m, FAINT)) for w, m in zip(weights, members, strict=True)), np.asarray(offsets))
     odds = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares: Floats = odds / odds.sum(axis=1, keepdims=True)
     return shares

@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar
 
 from steelyard.contracts import Context, Kind, Move, Stage, Trial, known
 from steelyard.levers.ranking import aim_of, ranked
-from steelyard.levers.training.parts import SELECT
+from steelyard.levers.training.parts import SELECT, modality_of, read_by
 from steelyard.recipe import Combine, Recipe, Train, digest, trainings
 from steelyard.search.beliefs import Beliefs, Seen
 from steelyard.search.experience import DEFAULT, JOINED, PULLS, TUNED, Experience
-from steelyard.search.scale import Scale
+from steelyard.search.scale import Scale, is_constant
 from steelyard.search.spending import Gain, Worth
 
 TABULAR = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.TIME, Kind.ID, Kind.CONSTANT})
@@ -103,7 +103,7 @@ class Prospects:
         recipe = move.recipe
         look = self._known(replace(recipe, data=()) if isinstance(recipe, Train) else recipe)
         if look is None or not self.beliefs.seen:
-            return self._of_prior(move, 1.0)
+            return self._of_prior(move, math.exp(self._best) if self._adds(recipe) else 1.0)
         lower = self.beliefs.worth(look, self.noise)
         mean, spread = self.beliefs.difference(self._pick, look)
         return self._gain(lower, mean + 1.96 * spread)
@@ -195,6 +195,16 @@ class Prospects:
         if isinstance(recipe, Combine) and dict(recipe.settings) == {"look": JOINED}:
             return self.experience.look(trainings(recipe)[0].learner, JOINED)
         return None
+
+    def _adds(self, recipe: Recipe) -> bool:
+        """Tell whether a training reads some columns alone, and among them one that no model has read yet.
+
+        What it knows is then new, and brings a share of the room that is left once it is joined with the best model.
+        """
+        if not isinstance(recipe, Train) or modality_of(recipe.plan) is None:
+            return False
+        read = [read_by(t.recipe, self.context.schema) for t in known(self.trials) if not is_constant(t)]
+        return bool(read) and bool(read_by(recipe, self.context.schema) - frozenset().union(*read))
 
     def _noise_of(self, trial: Trial) -> float:
         return self.scale.noise(trial.validation[self.context.task.aim])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,7 @@ from steelyard.contracts import (
     Work,
 )
 from steelyard.errors import need
-from steelyard.recipe import Combine, Plan, Recipe, Settings, Train, trainings
+from steelyard.recipe import Combine, Plan, Recipe, Settings, Step, Train, trainings
 from steelyard.registry import levers
 from steelyard.units import Estimate, How, Seconds
 
@@ -119,6 +120,7 @@ def situations() -> Iterator[Situation]:
     yield of_probabilities()
     yield of_errors_that_cost()
     yield of_nets()
+    yield of_modalities()
 
 
 def situation(problem: Problem, *, seed: int = 0) -> Situation:
@@ -196,6 +198,16 @@ def of_nets(*kinds: Kind) -> Situation:
     schema = Schema(tuple(Column(name=kind.value, kind=kind) for kind in kinds)) if kinds else one.context.schema
     context = replace(one.context, learner=able.__getitem__, schema=schema)
     return replace(one, name="nets", context=context)
+
+
+def of_modalities() -> Situation:
+    """Return a situation in which one learner reads numbers alone, and another text alone."""
+    one = situation(Problem.MULTICLASS)
+    task, numbers = one.context.task, [f"x{i}" for i in range(INPUTS)]
+    steps = (Step(lever="modality", settings=Settings(columns=json.dumps(columns))) for columns in (numbers, ["note"]))
+    recipes = (Train(learner=n, plan=Plan(parts=(s,))) for n, s in zip(("first", "second"), steps, strict=True))
+    trials = tuple(trial(number, recipe, task, 0.8) for number, recipe in enumerate(recipes, 1))
+    return replace(one, name="two modalities", context=_context(task, one.context.schema, trials))
 
 
 def _weight(ms: float) -> Weight:

@@ -50,6 +50,11 @@ def columns_of(plan: Plan) -> tuple[str, ...] | None:
     return tuple(name for name in named[0] if all(name in others for others in named[1:]))
 
 
+def modality_of(plan: Plan) -> tuple[str, ...] | None:
+    """Return the columns that a learner was started on because it reads no others; ``None``: it reads them all."""
+    return _named(plan, MODALITY)
+
+
 def _named(plan: Plan, lever: str) -> tuple[str, ...] | None:
     """Return the columns that one part of a plan keeps; ``None`` where there is no such part."""
     step = _part(plan, lever)
