@@ -12,7 +12,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money experience baseline clean preflight
+.PHONY: help test-endings test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -40,13 +40,16 @@ demo: $(DEMO)/.installed  ## Run the demo in a light environment of its own: fro
 	$(DEMO)/bin/steelyard demo
 
 test: install lint types  ## Lint, types and the quick tests
-	$(PYTEST) -n 2 -m "not slow"
+	$(PYTEST) -n 2 --dist worksteal -m "not slow"
 
 coverage: install  ## The quick tests again, with the lines that none of them runs
 	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term-missing:skip-covered
 
 test-slow: install  ## The tests that take minutes: kills, whole runs
-	$(PYTEST) -n 2 -m slow
+	$(PYTEST) -n 2 --dist worksteal -m slow
+
+test-endings: install  ## Those of them that CI runs too: kills and full disks, after which nothing may be lost
+	$(PYTEST) -n 2 --dist worksteal -m slow tests/search/test_kill.py tests/cli/test_endings.py
 
 test-all: test test-slow  ## Every test
 
