@@ -58,9 +58,11 @@ class Quantise:
     )
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose int8 for a training on text or images whose learner keeps what it knows in weights (``weighty``)."""
+        """Propose int8 for a training on text, images or sounds whose learner keeps it all in weights (``weighty``)."""
         recipe = trial.recipe
-        if not trial.ending.usable or not isinstance(recipe, Train) or not context.schema.of(Kind.TEXT, Kind.IMAGE):
+        if not trial.ending.usable or not isinstance(recipe, Train):
+            return
+        if not context.schema.of(Kind.TEXT, Kind.IMAGE, Kind.AUDIO):
             return
         if not getattr(context.learner(recipe.learner), "weighty", False):
             return
