@@ -227,7 +227,7 @@ def bundle_folder(path: Path | str) -> Path:
 
 
 def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
-    """Predict rows: a file (CSV, JSON Lines, Parquet ...), a data frame, or a list of dicts.
+    """Predict rows: a file (CSV, JSON Lines, Parquet ...), a folder of images or sounds, a frame, or a list of dicts.
 
     Raises
     ------
@@ -235,7 +235,8 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
         If they lack a column that the bundle reads.
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
-    frame, task = read_rows(rows), opened.task
+    task = opened.task
+    frame = read_rows(rows, opened.reads, task.target)
     answer = opened.answer_rows(frame)
     ignored = tuple(name for name in extras(frame, opened.schema) if name != task.target)
     if task.problem is Problem.REGRESSION:
@@ -255,7 +256,7 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     """
     place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
-    frame = read_rows(rows)
+    frame = read_rows(rows, opened.reads, opened.task.target)
     target = targets(frame, opened.task)
     answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)

@@ -17,18 +17,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Floats, Problem, Task
+from steelyard.contracts import Floats, Problem, Schema, Task
 from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_of
 from steelyard.data.frames import cells_of, names_of
+from steelyard.data.heaps import beside, is_heap, rows_of_files
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
 from steelyard.data.readers.columnar import read_parquet
 from steelyard.errors import DataUnreadable, RowsRefused, RunUnwritable, nearest
 
 
-def read_rows(rows: Any) -> Any:
+def read_rows(rows: Any, reads: Schema | None = None, target: str = "label") -> Any:
     """Return a frame: of a file what it holds, of anything else itself.
 
     CSV and JSON Lines are read with the standard library, Parquet with polars.
+
+    Parameters
+    ----------
+    rows
+        A path, or a frame.
+    reads
+        What the bundle reads: names of images and sounds are then looked for beside the file, and a folder or zip of
+        them is one row a file, its folder the ``target``.
 
     Raises
     ------
@@ -40,11 +49,15 @@ def read_rows(rows: Any) -> Any:
     path = Path(rows)
     if not path.exists():
         raise DataUnreadable(f"there is no file {path}; check the path")
+    if reads is not None and is_heap(path):
+        return rows_of_files(path, reads, target)
     if ending_of(path) in (*CSV_ENDINGS, *JSON_ENDINGS):
-        return read_plain(path)
-    if ending_of(path) in {".parquet", ".pq"}:
-        return read_parquet(path)
-    raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines or Parquet")
+        frame = read_plain(path)
+    elif ending_of(path) in {".parquet", ".pq"}:
+        frame = read_parquet(path)
+    else:
+        raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines or Parquet")
+    return frame if reads is None else beside(frame, reads, path.parent)
 
 
 def count(frame: Any) -> int:

@@ -33,7 +33,6 @@ def told(lines):
         ("columns: {number: [a], text: [a]}", "'a' is listed under number too; a column has one kind"),
         ("columns: {ignore: [a], text: [a]}", "'a' is listed under text too; keep one of the two"),
         ("split: {column: s, time: t}", "split.time (line 3): column 's' already says which rows are test"),
-        ("split: {column: s, group: g}", "split.group (line 3): column 's' already says"),
         ("split: {column: s, test: 0.3}", "split.test (line 3): column 's' already says"),
         ("split: {by: index, test: 0.3}", "by: index already says which rows are test"),
         ("split: {by: index, time: t}", "by: index already says which rows are test"),

@@ -19,10 +19,13 @@ LEARNERS = {
     "mlp": Plan(),
     "tfidf-linear": Plan(),
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
+    "audio-cnn": Plan(settings=Settings(epochs=4, width=32, blocks=2)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
-LONG = {"catboost", "mlp"}
+LONG = {"audio-cnn", "catboost", "mlp"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
+DEEP = {"audio-cnn", "cnn"}
+"""Learners that need PyTorch."""
 LEVERS = {
     "bag",
     "calibrate",
@@ -68,15 +71,17 @@ def cases():
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
             for problem in Problem:
-                marks = [pytest.mark.deep] if name == "cnn" else []
-                if name in LONG and (kind, problem) != ("numbers", Problem.BINARY):
+                marks = [pytest.mark.deep] if name in DEEP else []
+                if (name in LONG and (kind, problem) != ("numbers", Problem.BINARY)) or (
+                    kind == "sounds" and (name, problem) != ("linear", Problem.BINARY)
+                ):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
 
 
 @pytest.mark.parametrize(("name", "plan", "kind", "problem"), list(cases()))
 def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
-    if name == "cnn":
+    if name in DEEP:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     pupil = Pupil(learner=learners().get(name), scene=scene(kind, problem), plan=plan)
     if not accepts(pupil):
@@ -87,7 +92,7 @@ def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_registered_learner_accepts_some_scene(name):
-    if name == "cnn":
+    if name in DEEP:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     made = learners().get(name)
     assert any(accepts(Pupil(learner=made, scene=scene(kind, Problem.BINARY))) for kind in COLUMNS)

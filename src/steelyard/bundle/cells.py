@@ -14,6 +14,7 @@ from steelyard.data.coerce import (
     number_of,
     row_to_columns,
     rule_of,
+    sound_of,
     text_of,
     time_of,
 )
@@ -78,7 +79,13 @@ def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
         return _remembering()
     if notation or lenient:
         return _written(kind, notation, lenient=lenient)
-    return {Kind.NUMBER: _number, Kind.TIME: _time, Kind.TEXT: text_of, Kind.IMAGE: image_of}[kind]
+    return {
+        Kind.NUMBER: _number,
+        Kind.TIME: _time,
+        Kind.TEXT: text_of,
+        Kind.IMAGE: image_of,
+        Kind.AUDIO: sound_of,
+    }[kind]
 
 
 class RowReader:

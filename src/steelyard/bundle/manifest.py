@@ -31,6 +31,7 @@ _KINDS = {
     Kind.CATEGORY: ("string", "a category; unseen ones are answered too"),
     Kind.TEXT: ("string", "text"),
     Kind.IMAGE: ("image", "path, archive.zip::member, bytes, uint8 array or Pillow image"),
+    Kind.AUDIO: ("audio", "path, archive.zip::member or bytes of a wav file"),
 }
 
 

@@ -10,6 +10,7 @@ Rules, by kind:
 * TEXT: as it is; missing text is ``""``.
 * TIME: a written date (see :mod:`steelyard.data.dates`) or a number of epoch seconds. A time without a zone is UTC.
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
+* AUDIO: a path, ``archive.zip::member``, or the bytes of a wav file, untouched.
 
 A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
@@ -272,6 +273,13 @@ def image_of(cell: object) -> object:
     return None if is_missing(cell) else cell
 
 
+def sound_of(cell: object) -> object:
+    """Return a sound cell: a path-like becomes a string, other buffers bytes, a missing one ``None``."""
+    if isinstance(cell, bytearray | memoryview):
+        return bytes(cell)
+    return image_of(cell)
+
+
 _ENDING = {
     Kind.NUMBER: "a number{}",
     Kind.TIME: "a time (write it as 2011-01-31 or 2011-01-31 08:30:00{})",
@@ -307,7 +315,7 @@ def column(
                 f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not "
                 f"{_ENDING[kind].format(f' or like {notation}' if notation else '')}; correct it or leave it empty"
             ) from None
-    rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of}.get(kind, category_of)
+    rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of, Kind.AUDIO: sound_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
 
 

@@ -66,14 +66,14 @@ def hash_numbers(values: NDArray[np.float64]) -> Hashes:
     return mix(np.where(np.isnan(values), _NAN, bits))
 
 
-def hash_images(cells: NDArray[Any]) -> Hashes:
-    """Return one hash an image: of its bytes, or of the bytes of the file or archive member it names."""
+def hash_files(cells: NDArray[Any]) -> Hashes:
+    """Return one hash an image or a sound: of its bytes, or of the bytes of the file or archive member it names."""
     made = (1 if content is None else hash_bytes(content) for content in contents(cells))
     return np.fromiter(made, dtype=np.uint64, count=len(cells))
 
 
 def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
-    """Yield the bytes of image cells in order, each archive opened once.
+    """Yield the bytes of the cells of images or sounds in order, each archive opened once.
 
     Raises
     ------
@@ -84,12 +84,12 @@ def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
         archives: dict[str, zipfile.ZipFile] = {}
         for cell in cells:
             try:
-                yield cell if cell is None or isinstance(cell, bytes) else read_image(cell, archives, stack)
+                yield cell if cell is None or isinstance(cell, bytes) else read_file(cell, archives, stack)
             except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as problem:
-                raise DataUnreadable(f"image {cell} cannot be read ({problem}); replace it or drop its row") from None
+                raise DataUnreadable(f"file {cell} cannot be read ({problem}); replace it or drop its row") from None
 
 
-def read_image(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
+def read_file(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
     """Return the bytes of a file or archive member; an archive stays open in ``archives`` until ``stack`` closes it."""
     path, inside, member = cell.partition("::")
     if not inside:
@@ -103,7 +103,7 @@ def hash_column(kind: Kind, values: NDArray[Any]) -> Hashes:
     """Return one hash a cell of a typed column."""
     if kind in (Kind.NUMBER, Kind.TIME):
         return hash_numbers(values)
-    return hash_images(values) if kind is Kind.IMAGE else hash_strings(values)
+    return hash_files(values) if kind in (Kind.IMAGE, Kind.AUDIO) else hash_strings(values)
 
 
 def hash_columns(columns: Columns, schema: Schema) -> dict[str, Hashes]:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import FEATURES, Column, Kind, Schema
+from steelyard.data import pictures, sounds
 from steelyard.data.coerce import is_missing
 from steelyard.data.dataset import Finding, Severity
 from steelyard.data.fast import as_list, categories, is_strings, measured, texts
 from steelyard.data.hashing import distinct
 from steelyard.data.kinds import Found, is_spaced, kind_of
-from steelyard.data.pictures import judge, resolve
 from steelyard.data.readers.images import SIDES
 from steelyard.data.roles import Roles
 from steelyard.data.table import Cells, Table
@@ -23,6 +23,8 @@ from steelyard.spec import Spec
 
 _SIDE_NAMES = frozenset({"split", "set", "subset", "fold", "partition", "part", "side"})
 _GIVEN = "given in the spec"
+_FILES = {Kind.IMAGE: pictures, Kind.AUDIO: sounds}
+"""What takes in the cells of columns of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,19 @@ def _typed(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
 def _as_found(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
     if isinstance(cells, np.ndarray) and cells.dtype == object and (nested := _nested(cells)):
         return _refused(name, cells, nested)
-    given = roles.kinds.get(name) or (Kind.IMAGE if name in table.images else None)
+    given = roles.kinds.get(name) or _known(name, table)
     found = _found(name, cells, roles, given)
     if found.kind in (Kind.NUMBER, Kind.TIME):
         return _measured(name, cells, found)
     if found.kind is Kind.TEXT:
         return _text(name, cells, found)
-    if found.kind is Kind.IMAGE:
-        return _image(name, cells, found, table)
+    if found.kind in _FILES:
+        return _files(name, cells, found, table)
     return _named(name, cells, found)
+
+
+def _known(name: str, table: Table) -> Kind | None:
+    return Kind.IMAGE if name in table.images else Kind.AUDIO if name in table.sounds else None
 
 
 def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
@@ -186,15 +192,16 @@ def _text(name: str, cells: Cells, found: Found) -> Typed:
     return Typed(column, values)
 
 
-def _image(name: str, cells: Cells, found: Found, table: Table) -> Typed:
-    values, findings = resolve(name, as_list(cells), table)
+def _files(name: str, cells: Cells, found: Found, table: Table) -> Typed:
+    reader = _FILES[found.kind]
+    values, findings = reader.resolve(name, as_list(cells), table)
     absent = sum(cell is None for cell in values)
     unusable = None
     if absent < len(values) and not findings:
-        unusable, findings = judge(name, values)
+        unusable, findings = reader.judge(name, values)
     column = Column(
         name=name,
-        kind=Kind.IMAGE,
+        kind=found.kind,
         missing=absent / len(values),
         distinct=len(set(values) - {None}),
         why=found.why,

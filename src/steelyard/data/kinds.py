@@ -1,6 +1,7 @@
 """What a column holds, from its cells alone. The first rule that fits decides, and is kept as the column's ``why``.
 
-1. Bytes, arrays, pictures, or strings that all end like image files: IMAGE.
+1. Bytes, arrays, pictures, or strings that all end like image files: IMAGE; bytes of wav files, or strings that all end
+   in ``.wav``: AUDIO.
 2. One value in all rows (missing counts as a value): CONSTANT.
 3. Strings that are nearly all written dates (:mod:`steelyard.data.dates`), a typed date, whole numbers that are all
    dates like 20110131, and numbers under a name like ``created_at`` that count seconds or milliseconds to a day from
@@ -31,7 +32,7 @@ from steelyard.data.dataset import Finding
 from steelyard.data.dates import COMPACT, MILLISECONDS, counted
 from steelyard.data.fast import distinct_of
 from steelyard.data.hashing import distinct as count_distinct
-from steelyard.data.readers.images import IMAGE_ENDINGS
+from steelyard.data.readers.images import IMAGE_ENDINGS, SOUND_ENDINGS
 from steelyard.data.table import Cells
 from steelyard.data.written import Reading, Unread, as_numbers, as_times
 
@@ -80,6 +81,8 @@ def kind_of(name: str, cells: Cells) -> Found:
     cells
         Every cell of the column.
     """
+    if isinstance(cells, np.ndarray) and cells.dtype == object and _are_sounds(cells):
+        return Found(Kind.AUDIO, "wav files in the cells", len(cells))
     if isinstance(cells, np.ndarray) and cells.dtype == object and _are_images(cells):
         return Found(Kind.IMAGE, "pictures in the cells", len(cells))
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufM":
@@ -90,6 +93,11 @@ def kind_of(name: str, cells: Cells) -> Found:
 def _are_images(cells: NDArray[Any]) -> bool:
     first = next((cell for cell in cells if not is_missing(cell)), None)
     return isinstance(first, bytes) or (isinstance(first, np.ndarray) and first.ndim > 1) or is_picture(first)
+
+
+def _are_sounds(cells: NDArray[Any]) -> bool:
+    first = next((cell for cell in cells if not is_missing(cell)), None)
+    return isinstance(first, bytes) and first[:4] == b"RIFF" and first[8:12] == b"WAVE"
 
 
 def is_picture(cell: object) -> bool:
@@ -166,6 +174,8 @@ def _of_strings(name: str, cells: Cells) -> Found:
     endings = tuple(IMAGE_ENDINGS)
     if all(cell.lower().endswith(endings) for cell in distinct):
         return Found(Kind.IMAGE, "names of image files", len(distinct))
+    if all(cell.lower().endswith(tuple(SOUND_ENDINGS)) for cell in distinct):
+        return Found(Kind.AUDIO, "names of wav files", len(distinct))
     return replace(_of_words(len(cells), len(cells) - missing, distinct), findings=said)
 
 

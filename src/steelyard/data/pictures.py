@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,8 @@ from numpy.typing import NDArray
 
 from steelyard.data.coerce import image_of, objects
 from steelyard.data.dataset import Finding, Severity
-from steelyard.data.hashing import contents, read_image
+from steelyard.data.files import lost, missing, whole
+from steelyard.data.hashing import contents, read_file
 from steelyard.data.table import Table
 from steelyard.errors import need
 
@@ -31,19 +30,9 @@ def resolve(name: str, cells: Sequence[Any], table: Table) -> tuple[NDArray[Any]
     """
     made = [_png(image_of(cell)) for cell in cells]
     if name not in table.images:
-        made = [_whole(cell, table) if isinstance(cell, str) else cell for cell in made]
-    lost = _lost(made)
-    if lost:
-        first = lost[0]
-        sentence = (
-            f"{len(lost):,} of {len(made):,} images named in column {name!r} are not there, the first is "
-            f"{str(cells[first])!r} in row {first} (from 0), looked for at {made[first]}; correct the names, "
-            f"or leave the column out with columns.ignore: [{name}]"
-        )
-        found = Finding(
-            code="missing_images", severity=Severity.STOP, column=name, sentence=sentence, numbers={"images": len(lost)}
-        )
-        return objects(made), [found]
+        made = [whole(cell, table) if isinstance(cell, str) else cell for cell in made]
+    if gone := lost(made):
+        return objects(made), [missing("images", name, cells, made, gone)]
     if any(isinstance(cell, bytes) for cell in made) and any(isinstance(cell, str) for cell in made):
         made = list(contents(objects(made)))
     return objects(made), []
@@ -91,7 +80,7 @@ def _unreadable(cells: NDArray[Any]) -> NDArray[np.bool_]:
         for row in np.flatnonzero(~bad):
             try:
                 cell = cells[row]
-                content = cell if isinstance(cell, bytes) else read_image(cell, archives, stack)
+                content = cell if isinstance(cell, bytes) else read_file(cell, archives, stack)
                 with images.open(io.BytesIO(content)) as picture:
                     picture.draft("RGB", (32, 32))
                     picture.load()
@@ -109,33 +98,3 @@ def _png(cell: Any) -> Any:
     stream = io.BytesIO()
     (picture if picture.mode in ("L", "RGB", "RGBA", "P", "1", "I;16") else picture.convert("RGB")).save(stream, "PNG")
     return stream.getvalue()
-
-
-def _whole(cell: str, table: Table) -> str:
-    if table.archive is not None:
-        return f"{table.archive}::{cell}"
-    path = Path(cell).expanduser()
-    return cell if "::" in cell or table.folder is None else str(table.folder / path)
-
-
-def _lost(cells: Sequence[Any]) -> list[int]:
-    """Return the rows whose file or archive member does not exist."""
-    members: dict[str, frozenset[str]] = {}
-    lost = []
-    for row, cell in enumerate(cells):
-        if not isinstance(cell, str):
-            continue
-        archive, inside, member = cell.partition("::")
-        if inside and archive not in members:
-            members[archive] = _members(archive)
-        if (member not in members[archive]) if inside else not os.path.isfile(cell):  # noqa: PTH113 - called per row
-            lost.append(row)
-    return lost
-
-
-def _members(archive: str) -> frozenset[str]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            return frozenset(opened.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return frozenset()

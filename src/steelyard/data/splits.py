@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Ints
 from steelyard.data.dataset import Part, Partition
-from steelyard.data.hashing import Hashes, mix
+from steelyard.data.hashing import Hashes, distinct, mix
 from steelyard.errors import DataUnfit, SpecInvalid
 from steelyard.spec import SplitPart
 
@@ -98,7 +98,7 @@ def partition(how: SplitPart, ground: Ground) -> Partition:
     if ground.sides is not None and _gives_validation(how, ground.sides[development]):
         made = _given(ground, development)
     else:
-        folds = (FOLDS if len(development) < FOLDS_BELOW else 0) if how.folds is None else how.folds
+        folds = _usual_folds(how, ground, development) if how.folds is None else how.folds
         made = _folds(ground, development, folds) if folds else _holdout(ground, development)
     protocol, parts, validation, calibration = made
     for part in parts:
@@ -114,6 +114,8 @@ def repeats(how: SplitPart, ground: Ground, parts: Partition) -> int:
         return 1
     if how.repeats is not None:
         return how.repeats
+    if _few(ground.units[parts.development], len(parts.parts)):
+        return 1
     return REPEATS if how.folds is None and len(parts.development) < REPEATS_BELOW else 1
 
 
@@ -122,6 +124,19 @@ def folds_again(ground: Ground, parts: Partition, turn: int) -> tuple[tuple[Ints
     development, folds = parts.development, len(parts.parts)
     fold = deal(ground.units[development], ground.strata[development], [1 / folds] * folds, "folds", turn=turn)
     return tuple((development[fold != k], development[fold == k]) for k in range(folds))
+
+
+def _usual_folds(how: SplitPart, ground: Ground, development: Ints) -> int:
+    """Return how many folds there are where a spec does not say: one a group where there are few groups."""
+    if len(development) >= FOLDS_BELOW:
+        return 0
+    groups = distinct(ground.units[development])
+    return groups if how.group is not None and ground.times is None and 2 <= groups < FOLDS else FOLDS
+
+
+def _few(units: Hashes, folds: int) -> bool:
+    """Tell whether there are no more units than folds, so that they can be dealt in one way alone."""
+    return distinct(units) <= folds
 
 
 _Made = tuple[str, tuple[Part, ...], Ints, Ints]
@@ -142,7 +157,11 @@ def _folds(ground: Ground, development: Ints, folds: int) -> _Made:
         block = np.minimum((in_time(ground.times[development]) * (folds + 1)).astype(np.int64), folds)
         pairs = [(block < k, block == k) for k in range(1, folds + 1)]
     else:
-        fold = deal(ground.units[development], ground.strata[development], [1 / folds] * folds, "folds")
+        units = ground.units[development]
+        if _few(units, folds):
+            fold = np.unique(units, return_inverse=True)[1]
+        else:
+            fold = deal(units, ground.strata[development], [1 / folds] * folds, "folds")
         pairs = [(fold != k, fold == k) for k in range(folds)]
     parts = tuple(Part(f"fold-{k}", development[fit], development[score]) for k, (fit, score) in enumerate(pairs))
     scored = np.sort(np.concatenate([part.score for part in parts]))

@@ -25,14 +25,15 @@ else:
 class Table:
     """Named cells of equal length: strings as a polars series, everything else as a numpy array.
 
-    ``images`` names columns that are known to hold images; ``folder`` or ``archive`` is what relative paths of
-    images start from.
+    ``images`` and ``sounds`` name columns that are known to hold them under whole paths; ``folder`` or ``archive`` is
+    what relative paths start from.
     """
 
     name: str
     source: str
     columns: Mapping[str, Cells]
     images: frozenset[str] = frozenset()
+    sounds: frozenset[str] = frozenset()
     folder: Path | None = None
     archive: Path | None = None
     drawn: Drawn | None = None

@@ -63,15 +63,15 @@ def ask_all(remote: dict[str, Any], served: Served, table: Table, key: str) -> t
 
 
 def table_of(served: Served, columns: Columns, rows: int) -> Table:
-    """Return typed columns as a table whose images are the bytes of their files.
+    """Return typed columns as a table whose images and sounds are the bytes of their files.
 
     Raises
     ------
     RowsRefused
-        If an image is no file that can be read.
+        If one is no file that can be read.
     """
-    images = [column.name for column in served.layout.columns.values() if column.kind is Kind.IMAGE]
-    return served.layout.of_columns({**columns, **{name: _opened(columns[name], name) for name in images}}, rows)
+    files = [c.name for c in served.layout.columns.values() if c.kind in (Kind.IMAGE, Kind.AUDIO)]
+    return served.layout.of_columns({**columns, **{name: _opened(columns[name], name) for name in files}}, rows)
 
 
 def _opened(cells: Any, name: str) -> Any:
@@ -81,7 +81,7 @@ def _opened(cells: Any, name: str) -> Any:
             made[row] = cell if isinstance(cell, bytes) else Path(str(cell)).read_bytes()
         except OSError as problem:
             raise RowsRefused(
-                f"row {row} (from 0): the image of column {name!r} cannot be read: {problem.strerror}; give the path "
+                f"row {row} (from 0): the file of column {name!r} cannot be read: {problem.strerror}; give the path "
                 "of a file"
             ) from None
     return made

@@ -34,7 +34,13 @@ _BUNDLE, _CODE = "bundle", "code"
 _LOADER = "steelyard.bundle.pyfunc"
 _NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow", "pydantic", "pyyaml")
 """What loads the ``python_function`` flavour; versions are those in force, where it is installed here."""
-_TYPES = {Kind.NUMBER: "double", Kind.CATEGORY: "string", Kind.TEXT: "string", Kind.IMAGE: "binary"}
+_TYPES = {
+    Kind.NUMBER: "double",
+    Kind.CATEGORY: "string",
+    Kind.TEXT: "string",
+    Kind.IMAGE: "binary",
+    Kind.AUDIO: "binary",
+}
 
 
 def folder(view: View, given: Given) -> Written:

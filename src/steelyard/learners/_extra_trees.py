@@ -75,7 +75,7 @@ class ExtraTrees:
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, and tables without features."""
         del task
-        return refuse_tables(self.name, schema)
+        return refuse_tables(self.name, schema, hears=True)
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the number and size of trees, and what a split sees."""

@@ -77,12 +77,12 @@ class LightGBM:
     honours = frozenset({"settings", "rounds", "features"})
     modules = ("lightgbm",)
     """What a worker loads ahead: the package takes a second or two to import."""
-    about = "Gradient-boosted decision trees on numbers, categories and text; missing values as they are."
+    about = "Gradient-boosted decision trees on numbers, categories, text and sounds; missing values as they are."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, tables without features, and a machine without LightGBM."""
         del task
-        return refuse_tables(self.name, schema) or refuse_without(self.name, "lightgbm")
+        return refuse_tables(self.name, schema, hears=True) or refuse_without(self.name, "lightgbm")
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the size of trees, the pace, and what each round sees."""

@@ -17,6 +17,7 @@ from steelyard.learners._numbers import Numbers
 from steelyard.learners._prelude import beside
 from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import solve
+from steelyard.learners._sounds import sounds
 from steelyard.learners._splines import Splines
 from steelyard.learners._sums import FittedSums
 from steelyard.learners._table import guess, names_of, prelude_of, refuse_tables, sums_of, text_settings, texts
@@ -46,12 +47,14 @@ class Linear:
     """What a worker loads ahead."""
     weighty = True
     """What it knows of text is one large table of weights, so 8 bits make it a quarter of the size."""
-    about = "Logistic regression (classes) or ridge regression (values) on splines of numbers, categories and text."
+    about = (
+        "Logistic regression (classes) or ridge regression (values) on splines of numbers, categories, text and sounds."
+    )
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
         """Refuse images, and tables without features."""
         del task
-        return refuse_tables(self.name, schema)
+        return refuse_tables(self.name, schema, hears=True)
 
     def space(self, task: Task, schema: Schema) -> Space:
         """Return the penalty, how far numbers bend, which categories and classes count and how text is cut."""
@@ -77,8 +80,9 @@ class Linear:
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Return a guess from the size of the table: some twenty passes over it."""
         sums, text = sums_of(task), len(schema.of(Kind.TEXT))
-        per_row = 2e-6 * sums * len(schema.features) + text * (2e-4 + 1e-5 * sums)
-        return guess(seconds=0.2 + rows * per_row, gain=0.5 if text else 0.4)
+        heard = len(schema.of(Kind.AUDIO))
+        per_row = 2e-6 * sums * len(schema.features) + text * (2e-4 + 1e-5 * sums) + heard * (3e-3 + 1e-4 * sums)
+        return guess(seconds=0.2 + rows * per_row, gain=0.5 if text or heard else 0.4)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedSums:
         """Fit the weights; validation rows are not needed."""
@@ -90,6 +94,7 @@ class Linear:
             *_blocks(train, work.schema, settings, most),
             *(_bent(block, train, most) for block in derived),
             *texts(train, work.schema, settings, meter),
+            *sounds(train, work, standard=True),
         )
         prelude = prelude_of(self.name, blocks)
         parts = prelude.train(train, threads=work.threads)

@@ -20,11 +20,16 @@ def names_of(schema: Schema, *kinds: Kind) -> tuple[str, ...]:
     return tuple(column.name for column in schema.of(*kinds))
 
 
-def refuse_tables(learner: str, schema: Schema) -> Refusal | None:
-    """Refuse images, and tables that hold nothing to learn from."""
+def refuse_tables(learner: str, schema: Schema, *, hears: bool = False) -> Refusal | None:
+    """Refuse images, sounds unless the learner ``hears``, and tables that hold nothing to learn from."""
     if images := names_of(schema, Kind.IMAGE):
         return Refusal(
             f"{learner} reads no images, and {images[0]!r} holds some: use the learner 'cnn', "
+            "or list the column under `columns.ignore`."
+        )
+    if not hears and (sounds := names_of(schema, Kind.AUDIO)):
+        return Refusal(
+            f"{learner} reads no sounds, and {sounds[0]!r} holds some: use 'audio-cnn', 'linear' or 'lightgbm', "
             "or list the column under `columns.ignore`."
         )
     if not schema.features:

@@ -9,6 +9,7 @@ from steelyard.learners._categories import Codes
 from steelyard.learners._directions import DIRECTIONS, directions
 from steelyard.learners._features import feature_blocks
 from steelyard.learners._numbers import Numbers
+from steelyard.learners._sounds import OF_SOUND, sounds
 from steelyard.learners._table import names_of
 from steelyard.recipe import Plan, Settings
 
@@ -29,6 +30,7 @@ def tree_blocks(
     blocks += [categories] if categories else []
     blocks += feature_blocks(plan, train, work, meter, standard=False)
     blocks += directions(train, settings, work, meter)
+    blocks += sounds(train, work, standard=False)
     return tuple(blocks)
 
 
@@ -42,8 +44,8 @@ def codes(settings: Settings, train: Split, schema: Schema) -> Codes | None:
 
 def width_of(schema: Schema) -> int:
     """Return about how many features there are, for a guess at the time they take."""
-    text = len(schema.of(Kind.TEXT))
-    return len(schema.features) - text + DIRECTIONS * text
+    text, heard = len(schema.of(Kind.TEXT)), len(schema.of(Kind.AUDIO))
+    return len(schema.features) - text - heard + DIRECTIONS * text + OF_SOUND * heard
 
 
 def tree_gain(schema: Schema, rows: int) -> float:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from steelyard.bundle import Bundle
@@ -16,6 +17,7 @@ from steelyard.bundle import load as load_bundle
 from steelyard.bundle.front_ends.base import Cells
 from steelyard.bundle.signing import Trust
 from steelyard.contracts import Answer, Column, Kind, Problem, Task
+from steelyard.data.waves import encode
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve.table import Layout, Table
 
@@ -160,6 +162,8 @@ def _example_cell(column: Column) -> Any:
             return 0.0 if column.low is None or column.high is None else (column.low + column.high) / 2
         case Kind.IMAGE:
             return _example_image()
+        case Kind.AUDIO:
+            return encode(np.random.default_rng(0).normal(scale=0.01, size=16_000), 16_000)
         case Kind.TEXT:
             return "some words of text"
     return None

@@ -18,6 +18,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.CATEGORY: {"type": ["string", "number", "boolean", "null"]},
     Kind.TEXT: {"type": ["string", "null"]},
     Kind.IMAGE: {"type": "string", "contentEncoding": "base64", "description": "the bytes of an image file"},
+    Kind.AUDIO: {"type": "string", "contentEncoding": "base64", "description": "the bytes of a wav file"},
 }
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _SCALAR = {"type": ["string", "number", "boolean", "null"]}

@@ -13,7 +13,7 @@ from steelyard.serve.faults import malformed, unfit
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
-from steelyard.serve.wire import checked_image, from_base64
+from steelyard.serve.wire import FILES, from_base64
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
@@ -34,18 +34,18 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
     limits.check_elements(len(rows) * len(served.layout.columns))
-    images = [name for name, column in served.layout.columns.items() if column.kind is Kind.IMAGE]
-    return served.layout.of_cells([_cells(served, row, place, images) for place, row in enumerate(rows)])
+    files = {name: column.kind for name, column in served.layout.columns.items() if column.kind in FILES}
+    return served.layout.of_cells([_cells(served, row, place, files) for place, row in enumerate(rows)])
 
 
-def _cells(served: Served, row: Any, place: int, images: list[str]) -> Cells:
+def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind]) -> Cells:
     if type(row) is not dict:
         raise malformed(f"row {place} (from 0) must be an object of values by column; got {name_of(row)}")
     if not _SCALARS.issuperset(map(type, row.values())):
         name = next(name for name, cell in row.items() if type(cell) not in _SCALARS)
         raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
-    if images:
-        row = {**row, **{name: _image(row[name], name) for name in images if name in row}}
+    if files:
+        row = {**row, **{name: _file(row[name], name, kind) for name, kind in files.items() if name in row}}
     try:
         return served.bundle.cells(row)
     except RowsRefused as problem:
@@ -59,10 +59,11 @@ def _alone(sentence: str) -> str:
     return sentence.removeprefix("row 0 (from 0) of ")
 
 
-def _image(cell: Any, name: str) -> bytes:
+def _file(cell: Any, name: str, kind: Kind) -> bytes:
     if type(cell) is not str:
-        raise unfit(f"column {name!r} holds {name_of(cell)}; give the bytes of an image file in base64")
-    return checked_image(from_base64(cell, name), name)
+        what = "an image file" if kind is Kind.IMAGE else "a wav file"
+        raise unfit(f"column {name!r} holds {name_of(cell)}; give the bytes of {what} in base64")
+    return FILES[kind](from_base64(cell, name), name)
 
 
 def reply(answered: Answered) -> Mapping[str, Any]:

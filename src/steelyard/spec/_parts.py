@@ -106,6 +106,7 @@ class ColumnsPart(Part):
     category: tuple[Word, ...] = Field((), description="Columns to read as categories.")
     text: tuple[Word, ...] = Field((), description="Columns to read as free text.")
     image: tuple[Word, ...] = Field((), description="Columns of image files, relative to the data file.")
+    audio: tuple[Word, ...] = Field((), description="Columns of wav files, relative to the data file.")
     time: tuple[Word, ...] = Field((), description="Columns to read as dates.")
     weight: Word | None = Field(None, description="Column of positive row weights; never a feature.")
     price: dict[Word, Cost] = Field(
@@ -118,7 +119,9 @@ class SplitPart(Part):
     """How rows are divided; made once, before anything looks at the data."""
 
     test: float = Field(0.2, gt=0, lt=0.9, description="Share of rows kept for the one final figure.")
-    group: Word | None = Field(None, description="Rows with the same value stay on one side.")
+    group: Word | None = Field(
+        None, description="Rows with the same value stay on one side; beside column: in one fold."
+    )
     time: Word | None = Field(None, description="Train on earlier rows, test on the latest.")
     column: Word | None = Field(None, description="Column that says train, validation, calibration or test.")
     by: Literal["content", "index"] = Field(

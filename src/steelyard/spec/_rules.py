@@ -21,7 +21,7 @@ from steelyard.units import Money
 if TYPE_CHECKING:
     from steelyard.spec._spec import Spec
 
-KINDS = ("number", "category", "text", "image", "time")
+KINDS = ("number", "category", "text", "image", "audio", "time")
 
 _OF_TASK = {"regression": {Kind.REGRESSION}, "classification": {Kind.BINARY, Kind.MULTICLASS}}
 
@@ -131,7 +131,7 @@ def _columns(spec: Spec) -> Iterator[Problem]:
 def _split(spec: Spec) -> Iterator[Problem]:
     split, given = spec.split, spec.split.model_fields_set
     if split.column is not None:
-        for name in sorted(given & {"time", "group", "by", "test"}):
+        for name in sorted(given & {"time", "by", "test"}):
             yield Problem(("split", name), f"column {split.column!r} already says which rows are test; leave one out")
     elif split.by == "index":
         for name in sorted(given & {"time", "group", "test"}):

@@ -19,6 +19,7 @@ from PIL import Image
 from steelyard.bundle import About, Bundle, load, write
 from steelyard.bundle.manifest import CARD, Single
 from steelyard.contracts import Answer, Column, Kind, Problem, Schema
+from steelyard.data.waves import encode
 from steelyard.errors import BundleRefused, RowsRefused
 
 _NEAR = 1e-5
@@ -89,6 +90,9 @@ def _cell(column: Column, random: np.random.Generator) -> Any:
         case Kind.IMAGE:
             side = int(random.integers(8, 40))
             return Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8))
+        case Kind.AUDIO:
+            rate = int(random.choice([8_000, 16_000, 44_100]))
+            return encode(random.normal(scale=0.1, size=int(random.integers(rate // 10, rate))), rate)
         case Kind.CATEGORY:
             return str(random.choice(["a", "b", "yes", "no", "1"]))
     low = -3.0 if column.low is None else column.low
@@ -171,10 +175,10 @@ def check_no_rows_get_no_answers(subject: Subject) -> None:
 
 
 def check_missing_and_unseen_cells_are_answered(subject: Subject) -> None:
-    """See that missing numbers, unseen categories and empty text get an answer; images alone must be there."""
+    """See that missing numbers, unseen categories and empty text get an answer; files alone must be there."""
     usual = subject.rows[0]
     kinds = {column.name: column.kind for column in subject.bundle.reads.features}
-    empty = {name: (usual[name] if kind is Kind.IMAGE else None) for name, kind in kinds.items()}
+    empty = {name: (usual[name] if kind in (Kind.IMAGE, Kind.AUDIO) else None) for name, kind in kinds.items()}
     unseen = {name: ("never seen before" if kind is Kind.CATEGORY else empty[name]) for name, kind in kinds.items()}
     for row in (empty, unseen):
         _finite(_tried(subject.bundle, row, "missing or unseen cells"), "missing or unseen cells")

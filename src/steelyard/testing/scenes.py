@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Column, Columns, Floats, Kind, Problem, Schema, Split, Task, Work
+from steelyard.data.waves import encode
 
 TRAIN, VALID = 160, 80
 _DAY = 86_400.0
@@ -45,7 +46,7 @@ class Scene:
 
 
 def scenes() -> Iterator[Scene]:
-    """Yield every scene: numbers, text, a mixture, and images, for each problem.
+    """Yield every scene: numbers, text, a mixture, images and sounds, for each problem.
 
     Examples
     --------
@@ -133,17 +134,29 @@ def _images(hidden: NDArray[np.int64], random: np.random.Generator) -> _Made:
     return [(Column(name="photo", kind=Kind.IMAGE, distinct=len(hidden)), cells)]
 
 
+def _sounds(hidden: NDArray[np.int64], random: np.random.Generator) -> _Made:
+    """Return tones in noise, their height the hidden state; of several lengths, one in ten at another rate."""
+    cells = np.empty(len(hidden), object)
+    for row, state in enumerate(hidden):
+        rate = 16_000 if random.random() < 0.1 else 8_000
+        at = np.arange(int(rate * random.uniform(0.08, 0.2))) / rate
+        tone = np.sin(2 * np.pi * 400.0 * 1.6**state * at + random.uniform(0, 6))
+        cells[row] = encode(0.2 * tone + random.normal(scale=0.02, size=len(at)), rate)
+    return [(Column(name="call", kind=Kind.AUDIO, distinct=len(hidden)), cells)]
+
+
 COLUMNS: dict[str, Callable[[NDArray[np.int64], np.random.Generator], _Made]] = {
     "numbers": _numbers,
     "text": _text,
     "mixture": _mixture,
     "images": _images,
+    "sounds": _sounds,
 }
 """How the columns of a kind of scene are made from a hidden state a row, which the target follows."""
 
 
 def emptied(columns: Columns, schema: Schema) -> Columns:
-    """Return columns with every cell missing; images, which cannot be, as they are."""
+    """Return columns with every cell missing; images and sounds, which cannot be, as they are."""
     return {c.name: _missing(columns[c.name], c.kind) for c in schema.columns}
 
 

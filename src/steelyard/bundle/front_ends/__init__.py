@@ -21,6 +21,8 @@ from __future__ import annotations
 from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
 from steelyard.bundle.front_ends._numbers import Numbers
+from steelyard.bundle.front_ends._sound_features import SoundFeatures
+from steelyard.bundle.front_ends._spectrogram import Spectrogram
 from steelyard.bundle.front_ends._strings import Strings
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
@@ -29,6 +31,8 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "strings": Strings.make,
     "counts": Counts.make,
     "image": Image.make,
+    "spectrogram": Spectrogram.make,
+    "sound-features": SoundFeatures.make,
 }
 """Every front end by the name that a feed gives."""
 

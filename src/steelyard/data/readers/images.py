@@ -17,15 +17,19 @@ from steelyard.errors import DataUnreadable
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 SIDES = frozenset({"train", "training", "valid", "validation", "val", "dev", "calibration", "calib", "test", "testing"})
 _TABLES = frozenset({*CSV_ENDINGS, *JSON_ENDINGS})
-_LAYOUT = "put each image in a folder named for its class, or add one CSV file that names the images"
+SOUND_ENDINGS = frozenset({".wav", ".wave"})
+_UNREAD = frozenset({".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif"})
+"""Sounds that would first have to be converted."""
+_LAYOUT = "put each {one} in a folder named for its class, or add one CSV file that names the {one}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Columns, and the column of images if their paths are already whole."""
+    """Columns, and the column of images or of sounds if their paths are already whole."""
 
     columns: dict[str, Cells]
     images: frozenset[str] = frozenset()
+    sounds: frozenset[str] = frozenset()
 
 
 def read_folder(folder: Path, target: str) -> Found:
@@ -82,22 +86,32 @@ def _safe(archive: zipfile.ZipFile, path: Path) -> list[str]:
 
 
 def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> Found:
-    """Make rows of image names: the folder is the class, a folder above it may be the side of the split."""
-    paths = [p for p in map(PurePosixPath, members) if _is_image(p)]
+    """Make rows of names of images or sounds: the folder is the class, one above it the side of the split."""
+    shown = [p for p in map(PurePosixPath, members) if not _is_hidden(p)]
+    paths, heard = ([p for p in shown if p.suffix.lower() in endings] for endings in (IMAGE_ENDINGS, SOUND_ENDINGS))
+    one, column = ("image", "image") if paths or not heard else ("sound", "audio")
+    if paths and heard:
+        raise DataUnreadable(
+            f"{source} holds {len(paths)} images and {len(heard)} sounds; keep each in a folder of its own, or add "
+            "one CSV file that names both"
+        )
+    paths = paths or heard
     while paths and len({p.parts[0] for p in paths}) == 1 and min(len(p.parts) for p in paths) > 2:
         prefix += paths[0].parts[0] + "/"
         paths = [PurePosixPath(*p.parts[1:]) for p in paths]
     depths = {len(p.parts) for p in paths}
     sided = depths == {3} and {p.parts[0].lower() for p in paths} <= SIDES
     if depths != {2} and not sided:
-        raise DataUnreadable(f"{source} holds no images in folders of classes ({len(paths)} images); {_LAYOUT}")
-    columns: dict[str, Cells] = {"image": objects(prefix + str(p) for p in paths)}
+        unread = sum(p.suffix.lower() in _UNREAD for p in shown)
+        more = f"; {unread} files are sounds that are not wav: convert them" if unread else ""
+        layout = _LAYOUT.format(one=one)
+        raise DataUnreadable(f"{source} holds no {one}s in folders of classes ({len(paths)} {one}s){more}; {layout}")
+    columns: dict[str, Cells] = {column: objects(prefix + str(p) for p in paths)}
     columns[target] = tidy([p.parts[-2] for p in paths])
     if sided:
         columns["split"] = tidy([p.parts[0].lower() for p in paths])
-    return Found(columns, frozenset({"image"}))
+    return Found(columns, **{f"{one}s": frozenset({column})})
 
 
-def _is_image(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in IMAGE_ENDINGS and not hidden
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)

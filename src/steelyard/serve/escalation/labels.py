@@ -70,7 +70,7 @@ def _of_server(base: str, key: str) -> Iterator[dict[str, Any]]:
 
 
 def export(rows: Iterator[dict[str, Any]], out: Path) -> int:
-    """Write rows as CSV, whole or not at all; images go to files in a folder beside. Return how many there are.
+    """Write rows as CSV, whole or not at all; images and sounds go to files in a folder beside. Return their number.
 
     Raises
     ------
@@ -108,15 +108,20 @@ def export(rows: Iterator[dict[str, Any]], out: Path) -> int:
 
 
 def _cell(cell: Any, place: Path) -> Any:
-    """Return a cell of the CSV; an image becomes a file, and the cell its path, from the folder of the CSV."""
+    """Return a cell of the CSV; an image or a sound becomes a file, the cell its path from the folder of the CSV."""
     if not isinstance(cell, Mapping):
         return "" if cell is None else cell
+    if "audio" in cell:
+        return _written(base64.b64decode(cell["audio"]), place.with_suffix(".wav"))
     content = base64.b64decode(cell["image"])
     try:
         ending = (Image.open(io.BytesIO(content)).format or "img").lower()
     except (UnidentifiedImageError, OSError):
         ending = "img"
-    place = place.with_suffix(f".{ending}")
+    return _written(content, place.with_suffix(f".{ending}"))
+
+
+def _written(content: bytes, place: Path) -> str:
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(content)
     return f"{place.parent.name}/{place.name}"

@@ -154,7 +154,7 @@ def _parked(case: Case) -> list[Parked]:
 
 
 def _told(layout: Layout, table: Table) -> Iterator[Mapping[str, Any]]:
-    """Yield each row as people read it: times as ISO 8601, images in base64, ``null`` for what is missing."""
+    """Yield each row as people read it: times as ISO 8601, files in base64, ``null`` for what is missing."""
     columns = {name: cells.tolist() for name, cells in layout.columns_of(table).items()}
     for row in range(len(table)):
         yield {name: _cell(column.kind, columns[name][row]) for name, column in layout.columns.items()}
@@ -166,5 +166,5 @@ def _cell(kind: Kind, cell: Any) -> Any:
     if isinstance(cell, float):
         return int(cell) if cell.is_integer() and abs(cell) < 2**53 else None if math.isnan(cell) else cell
     if isinstance(cell, bytes):
-        return {"image": base64.b64encode(cell).decode()}
+        return {"audio" if kind is Kind.AUDIO else "image": base64.b64encode(cell).decode()}
     return cell

@@ -1,4 +1,4 @@
-"""What the log keeps of the rows that were asked about; of texts and images nothing that can be read, by default."""
+"""What the log keeps of the rows that were asked about; of texts and files nothing that can be read, by default."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ class Inputs:
 
 
 def _hidden(kind: Kind, *, is_named: bool) -> bool:
-    """Tell whether cells of a kind are kept as a hash; an image always, as its bytes are nothing for a log."""
-    return kind is Kind.IMAGE or (kind is Kind.TEXT and not is_named)
+    """Tell whether cells of a kind are kept as a hash; images and sounds always: bytes are nothing for a log."""
+    return kind in (Kind.IMAGE, Kind.AUDIO) or (kind is Kind.TEXT and not is_named)
 
 
 def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
-    """Return the hash and the length of a text (in characters) or of an image (in bytes).
+    """Return the hash and the length of a text (in characters) or of an image or sound (in bytes).
 
     Examples
     --------

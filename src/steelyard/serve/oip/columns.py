@@ -17,7 +17,7 @@ from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
 from steelyard.serve.oip.signature import ROWS, takes_rows
 from steelyard.serve.table import Table
-from steelyard.serve.wire import checked_image, from_base64
+from steelyard.serve.wire import FILES, from_base64
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -86,23 +86,25 @@ def _rows_of(served: Served, tensors: Tensors) -> int:
 
 def _typed(column: Column, cells: NDArray[Any]) -> NDArray[Any]:
     """Return the cells of one input as a typed column."""
-    if column.kind in {Kind.TEXT, Kind.IMAGE} and cells.dtype.kind != "O":
+    if (column.kind is Kind.TEXT or column.kind in FILES) and cells.dtype.kind != "O":
         raise malformed(f"input {column.name!r} must be of datatype BYTES")
-    if column.kind is Kind.IMAGE:
-        return objects(_image(cell, column.name) for cell in cells)
+    if column.kind in FILES:
+        return objects(_file(cell, column) for cell in cells)
     if cells.dtype.kind == "O":
         cells = objects(_text(cell, column.name) for cell in cells)
     return coerced(column.kind, cells, column.name, notation=column.notation, lenient=column.lenient)
 
 
-def _image(cell: object, name: str) -> bytes:
-    """Return the bytes of an image: as they are behind the JSON part, in base64 inside it."""
+def _file(cell: object, column: Column) -> bytes:
+    """Return the bytes of an image or a sound: as they are behind the JSON part, in base64 inside it."""
+    name, checked = column.name, FILES[column.kind]
     match cell:
         case bytes():
-            return checked_image(cell, name)
+            return checked(cell, name)
         case str():
-            return checked_image(from_base64(cell, name), name)
-    raise unfit(f"input {name!r} lacks an image; there is no answer without one")
+            return checked(from_base64(cell, name), name)
+    what = "an image" if column.kind is Kind.IMAGE else "a sound"
+    raise unfit(f"input {name!r} lacks {what}; there is no answer without one")
 
 
 def _text(cell: object, name: str) -> object:

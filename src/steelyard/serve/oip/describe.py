@@ -51,6 +51,7 @@ def _parameters(served: Served) -> dict[str, Any]:
         "units": {value.name: value.unit for value in served.bundle.manifest.signature.inputs if value.name in columns},
         "rows_as_one_tensor": takes_rows(served),
         "images": [name for name, column in columns.items() if column.kind is Kind.IMAGE],
+        "sounds": [name for name, column in columns.items() if column.kind is Kind.AUDIO],
     }
 
 
