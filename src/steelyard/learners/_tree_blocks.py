@@ -9,6 +9,7 @@ from steelyard.learners._categories import Codes
 from steelyard.learners._directions import DIRECTIONS, directions
 from steelyard.learners._features import feature_blocks
 from steelyard.learners._numbers import Numbers
+from steelyard.learners._summaries import figures_of
 from steelyard.learners._table import names_of
 from steelyard.recipe import Plan, Settings
 
@@ -42,8 +43,8 @@ def codes(settings: Settings, train: Split, schema: Schema) -> Codes | None:
 
 def width_of(schema: Schema) -> int:
     """Return about how many features there are, for a guess at the time they take."""
-    text = len(schema.of(Kind.TEXT))
-    return len(schema.features) - text + DIRECTIONS * text
+    text, sequences = len(schema.of(Kind.TEXT)), len(schema.of(Kind.SEQUENCE))
+    return len(schema.features) - text - sequences + DIRECTIONS * text + figures_of(schema)
 
 
 def tree_gain(schema: Schema, rows: int) -> float:

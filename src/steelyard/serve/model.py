@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from steelyard.bundle import Bundle
@@ -30,6 +31,8 @@ _WEIGHT = 0.05
 """Of the newest batch in the running mean of slowness."""
 _MOST_AT_ONCE = 3.0
 """How much slower than expected one batch may count: another process that takes the core away is no slow row."""
+_STEPS = 32
+"""Readings of a made-up sequence."""
 _SHORTEST = 1e-7
 """Seconds; below, nothing is measured."""
 
@@ -160,6 +163,8 @@ def _example_cell(column: Column) -> Any:
             return 0.0 if column.low is None or column.high is None else (column.low + column.high) / 2
         case Kind.IMAGE:
             return _example_image()
+        case Kind.SEQUENCE:
+            return np.zeros((_STEPS, len(column.channels)), np.float32)
         case Kind.TEXT:
             return "some words of text"
     return None

@@ -89,6 +89,9 @@ def _cell(column: Column, random: np.random.Generator) -> Any:
         case Kind.IMAGE:
             side = int(random.integers(8, 40))
             return Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8))
+        case Kind.SEQUENCE:
+            shape = (int(random.integers(1, 40)), len(column.channels))
+            return [[None if random.random() < 0.1 else float(value) for value in r] for r in random.normal(size=shape)]
         case Kind.CATEGORY:
             return str(random.choice(["a", "b", "yes", "no", "1"]))
     low = -3.0 if column.low is None else column.low

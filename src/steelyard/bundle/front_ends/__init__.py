@@ -21,7 +21,9 @@ from __future__ import annotations
 from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
 from steelyard.bundle.front_ends._numbers import Numbers
+from steelyard.bundle.front_ends._sequence import Sequences
 from steelyard.bundle.front_ends._strings import Strings
+from steelyard.bundle.front_ends._summary import Summary
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -29,6 +31,8 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "strings": Strings.make,
     "counts": Counts.make,
     "image": Image.make,
+    "sequence": Sequences.make,
+    "summary": Summary.make,
 }
 """Every front end by the name that a feed gives."""
 
