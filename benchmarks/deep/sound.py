@@ -14,6 +14,7 @@ second call goes on. The data is looked for in ``STEELYARD_DATA``, else in ``../
 from __future__ import annotations
 
 
+
 import os
 import sys
 import tempfile

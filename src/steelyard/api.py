@@ -14,8 +14,9 @@ from typing import Any
 from steelyard.advise import MINUTES, Advice, advise
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
-from steelyard.contracts import Problem
+from steelyard.contracts import Kind, Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
+from steelyard.data.long import is_long, regroup
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
 from steelyard.measure import quality, weigh
@@ -29,7 +30,7 @@ from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
-from steelyard.rows import Predictions, read_rows, sample, stakes, targets
+from steelyard.rows import Predictions, labelled, read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
@@ -229,6 +230,9 @@ def bundle_folder(path: Path | str) -> Path:
 def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     """Predict rows: a file (CSV, JSON Lines, Parquet ...), a folder of images or sounds, a frame, or a list of dicts.
 
+    Where training gathered rows from a long table, one reading a row, such a table is gathered the same way: there is
+    one prediction a unit, or one a window, beside the unit and the time of its last reading.
+
     Raises
     ------
     RowsRefused
@@ -237,13 +241,22 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
     task = opened.task
     frame = read_rows(rows, opened.reads, task.target)
+    regrouped = regroup(frame, opened.schema) if is_long(frame, opened.schema) else None
+    ignored = tuple(name for name in extras(frame, opened.schema) if name not in {task.target, *_channels(opened)})
+    keys: Mapping[str, list[Any]] = {}
+    if regrouped is not None:
+        frame, keys = regrouped.frame, regrouped.keys
     answer = opened.answer_rows(frame)
-    ignored = tuple(name for name in extras(frame, opened.schema) if name != task.target)
     if task.problem is Problem.REGRESSION:
-        return Predictions([float(v) for v in answer.decided], {}, ignored)
+        return Predictions([float(v) for v in answer.decided], {}, ignored, keys)
     names = [task.classes[int(code)] for code in answer.decided]
     probabilities = {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)}
-    return Predictions(list(names), probabilities, ignored)
+    return Predictions(list(names), probabilities, ignored, keys)
+
+
+def _channels(opened: Bundle) -> set[str]:
+    """Return the columns of a long table that become the channels of a sequence."""
+    return {name for column in opened.schema.of(Kind.SEQUENCE) for name in column.channels if column.gathered}
 
 
 def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1) -> dict[str, Any]:
@@ -257,6 +270,8 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
     frame = read_rows(rows, opened.reads, opened.task.target)
+    if is_long(frame, opened.schema):
+        frame = labelled(regroup(frame, opened.schema).frame, opened.task)
     target = targets(frame, opened.task)
     answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,22 @@ def targets(frame: Any, task: Task) -> NDArray[Any]:
     return np.array([codes[str(name)] for name in found], np.int64)
 
 
+def labelled(frame: Mapping[str, list[Any]], task: Task) -> dict[str, list[Any]]:
+    """Return the rows of gathered readings whose last reading has a target: the others cannot be judged.
+
+    Raises
+    ------
+    RowsRefused
+        If no row has one.
+    """
+    if task.target not in frame:
+        return dict(frame)
+    there = [not is_missing(cell) for cell in frame[task.target]]
+    if not any(there):
+        raise RowsRefused(f"no window ends at a reading with a {task.target!r}; fill it in to measure the model")
+    return {name: [c for c, known in zip(cells, there, strict=True) if known] for name, cells in frame.items()}
+
+
 def stakes(frame: Any, task: Task) -> Floats | None:
     """Return the money at stake in labelled rows, shape (n, amounts of the task); ``None`` where the task has none.
 
@@ -156,20 +172,24 @@ class Predictions:
     probabilities: Mapping[str, list[float]]
     ignored: tuple[str, ...] = ()
     """Columns of the rows that the bundle does not know, the target left out."""
+    keys: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Of a table of readings the unit of each prediction, and the time of its last reading, by column."""
 
     def rows(self) -> list[dict[str, object]]:
-        """Return one dict a row: ``prediction``, then ``probability_<class>``."""
-        names = [f"probability_{name}" for name in self.probabilities]
-        columns = [self.prediction, *self.probabilities.values()]
-        return [dict(zip(["prediction", *names], row, strict=True)) for row in zip(*columns, strict=True)]
+        """Return one dict a row: what it is of, if that is told, ``prediction``, then ``probability_<class>``."""
+        columns = [*self.keys.values(), self.prediction, *self.probabilities.values()]
+        return [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self.keys, "prediction", *(f"probability_{name}" for name in self.probabilities)]
 
     def text(self, suffix: str) -> str:
         """Return the rows as CSV, or as JSON Lines where the file's name ends so."""
         if suffix in {".jsonl", ".ndjson"}:
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
         out = io.StringIO()
-        names = ["prediction", *(f"probability_{name}" for name in self.probabilities)]
-        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer = csv.DictWriter(out, self._names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows())
         return out.getvalue()

@@ -32,6 +32,7 @@ _KINDS = {
     Kind.TEXT: ("string", "text"),
     Kind.IMAGE: ("image", "path, archive.zip::member, bytes, uint8 array or Pillow image"),
     Kind.AUDIO: ("audio", "path, archive.zip::member or bytes of a wav file"),
+    Kind.SEQUENCE: ("sequence", "readings, oldest first, each a number for every channel: {channels}"),
 }
 
 
@@ -168,10 +169,15 @@ def signature_of(task: Task, columns: Iterable[Column]) -> Signature:
     >>> [value.name for value in signature_of(task, [Column(name="age", kind=Kind.NUMBER)]).outputs]
     ['prediction']
     """
-    inputs = tuple(Value(name=c.name, type=_KINDS[c.kind][0], unit=_KINDS[c.kind][1]) for c in columns)
+    inputs = tuple(Value(name=c.name, type=_KINDS[c.kind][0], unit=_unit(c)) for c in columns)
     if task.problem is Problem.REGRESSION:
         unit = f"that of the column {task.target!r}"
         return Signature(inputs=inputs, outputs=(Value(name="prediction", type="float64", unit=unit),))
     chances = (Value(name=f"probability_{c}", type="float64", unit="probability, 0 to 1") for c in task.classes)
     prediction = Value(name="prediction", type="string", unit=f"a class of {task.target!r}")
     return Signature(inputs=inputs, outputs=(prediction, *chances))
+
+
+def _unit(column: Column) -> str:
+    said = _KINDS[column.kind][1]
+    return said.format(channels=", ".join(column.channels)) if column.channels else said

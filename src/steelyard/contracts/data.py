@@ -41,6 +41,22 @@ FEATURES = frozenset(Kind) - {Kind.ID, Kind.CONSTANT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """How rows come of a long table, one reading a row: those that are predicted are gathered as those trained on."""
+
+    unit: str
+    """Column that says which readings belong together."""
+    time: str | None = None
+    """Column that orders the readings of a unit; ``None``: they stand in order."""
+    window: int | None = None
+    """Most readings of a row; ``None``: a row holds all readings of its unit."""
+    step: int = 1
+    """Readings from the end of one window to the end of the next."""
+    notation: str = ""
+    """How times are written where that is not plain, as :attr:`Column.notation`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column as it was seen before the split: its kind, share of missing cells, number of distinct values."""
 
@@ -54,6 +70,8 @@ class Column:
     """For TEXT: whether words are separated by spaces (English) or not (Chinese, Japanese, Thai)."""
     channels: tuple[str, ...] = ()
     """For SEQUENCE: the names of its channels, in order."""
+    gathered: Gathered | None = None
+    """For SEQUENCE: how it came of a long table, if it did."""
     price: Money | None = None
     notation: str = ""
     """How numbers or dates are written where that is not plain: ``"1.234,5 €"``, ``"day/month/year"``; see

@@ -32,7 +32,7 @@ def of_schema(schema: Schema, spec: Spec) -> Iterator[Finding]:
         if column.kind is Kind.ID and column.why.startswith("names the sides"):
             sentence = f"column {name!r} names sides of a split and is left out; use it with split: {{column: {name}}}"
             yield Finding(code="unused_split", severity=Severity.WARN, column=name, sentence=sentence)
-        elif column.kind is Kind.ID and name not in (spec.split.group, spec.split.time):
+        elif column.kind is Kind.ID and name not in _steering(spec):
             sentence = (
                 f"column {name!r} looks like an id ({column.why}) and is left out; to let models read it, give it a "
                 f"kind, such as columns: {{category: [{name}]}}"
@@ -47,6 +47,12 @@ def of_schema(schema: Schema, spec: Spec) -> Iterator[Finding]:
             yield Finding(
                 code="mostly_missing", severity=Severity.WARN, column=name, sentence=sentence, numbers=numbers
             )
+
+
+def _steering(spec: Spec) -> tuple[str | None, ...]:
+    """Return the columns that say how rows are made and divided: that no model reads them needs no telling."""
+    readings = () if spec.sequence is None else (spec.sequence.unit, spec.sequence.time)
+    return (spec.split.group, spec.split.time, *readings)
 
 
 def _of_constants(schema: Schema) -> Iterator[Finding]:
@@ -185,6 +191,8 @@ def without_values(columns: Columns, schema: Schema, partition: Partition) -> It
 
 def is_known(kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which cells of a typed column hold something."""
+    if kind is Kind.SEQUENCE:
+        return np.array([bool(len(cell)) for cell in values], dtype=bool)
     nothing = "" if kind is Kind.TEXT else None
     known: NDArray[np.bool_] = ~np.isnan(values) if kind in (Kind.NUMBER, Kind.TIME) else values != nothing
     return known

@@ -11,6 +11,7 @@ Rules, by kind:
 * TIME: a written date (see :mod:`steelyard.data.dates`) or a number of epoch seconds. A time without a zone is UTC.
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
 * AUDIO: a path, ``archive.zip::member``, or the bytes of a wav file, untouched.
+* SEQUENCE: readings in any way that :mod:`steelyard.data.sequences` knows; a missing one has no steps.
 
 A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
@@ -31,6 +32,7 @@ from steelyard.contracts import Column, Columns, Floats, Kind, Schema
 from steelyard.data.dates import COMPACT, MILLISECONDS, counted, date_of
 from steelyard.data.frames import cells_of, is_row, names_of
 from steelyard.data.numerals import PLAIN, numeral_of
+from steelyard.data.sequences import sequences_of
 from steelyard.errors import RowsRefused, nearest
 
 BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
@@ -287,7 +289,13 @@ _ENDING = {
 
 
 def column(
-    kind: Kind, cells: Sequence[Any] | NDArray[Any], name: str, *, notation: str = "", lenient: bool = False
+    kind: Kind,
+    cells: Sequence[Any] | NDArray[Any],
+    name: str,
+    *,
+    notation: str = "",
+    lenient: bool = False,
+    channels: Sequence[str] = (),
 ) -> NDArray[Any]:
     """Return cells as one typed column, as :data:`steelyard.contracts.Columns` describes.
 
@@ -298,6 +306,8 @@ def column(
     notation, lenient
         How numbers and dates are written there, and whether what does not fit is missing; see
         :class:`steelyard.contracts.Column`.
+    channels
+        Of a sequence what its readings are called.
 
     Raises
     ------
@@ -315,12 +325,15 @@ def column(
                 f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not "
                 f"{_ENDING[kind].format(f' or like {notation}' if notation else '')}; correct it or leave it empty"
             ) from None
+    if kind is Kind.SEQUENCE:
+        known = (None if is_missing(cell) else cell for cell in cells)
+        return objects(sequences_of(known, name, channels, rule_of(Kind.NUMBER, lenient=lenient)))
     rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of, Kind.AUDIO: sound_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
 
 
 def _column(what: Column, cells: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-    return column(what.kind, cells, what.name, notation=what.notation, lenient=what.lenient)
+    return column(what.kind, cells, what.name, notation=what.notation, lenient=what.lenient, channels=what.channels)
 
 
 def to_columns(frame: Any, schema: Schema) -> Columns:

@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import FEATURES, Column, Kind, Schema
 from steelyard.data import pictures, sounds
-from steelyard.data.coerce import is_missing
+from steelyard.data.coerce import column as coerced
+from steelyard.data.coerce import is_missing, objects
 from steelyard.data.dataset import Finding, Severity
 from steelyard.data.fast import as_list, categories, is_strings, measured, texts
 from steelyard.data.hashing import distinct
 from steelyard.data.kinds import Found, is_spaced, kind_of
 from steelyard.data.readers.images import SIDES
 from steelyard.data.roles import Roles
+from steelyard.data.sequences import channels_of
 from steelyard.data.table import Cells, Table
 from steelyard.data.written import Unread, as_numbers, as_times
+from steelyard.errors import RowsRefused
 from steelyard.spec import Spec
 
 _SIDE_NAMES = frozenset({"split", "set", "subset", "fold", "partition", "part", "side"})
@@ -63,8 +66,11 @@ def _typed(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
 
 
 def _as_found(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
+    if name in table.sequences:
+        return _sequence(table.sequences[name], objects(cells))
     if isinstance(cells, np.ndarray) and cells.dtype == object and (nested := _nested(cells)):
-        return _refused(name, cells, nested)
+        channels = channels_of(cells)
+        return _refused(name, cells, nested) if channels is None else _nested_sequence(name, cells, channels)
     given = roles.kinds.get(name) or _known(name, table)
     found = _found(name, cells, roles, given)
     if found.kind in (Kind.NUMBER, Kind.TIME):
@@ -90,6 +96,9 @@ def _found(name: str, cells: Cells, roles: Roles, given: Kind | None) -> Found:
         return Found(
             Kind.ID, "orders the split: all later rows lie beyond it (give it a kind to let models read it)", 0
         )
+    if name in roles.readings and found.kind is not Kind.CONSTANT:
+        what = "which readings belong together" if name == roles.readings[0] else "in which order readings came"
+        return Found(Kind.ID, f"says {what} (give it a kind to let models read it)", 0)
     if name.lower() in _SIDE_NAMES and found.kind is Kind.CATEGORY and _are_sides(cells):
         return Found(Kind.ID, "names the sides of a split", 0)
     return found
@@ -114,7 +123,8 @@ def _are_sides(cells: Cells) -> bool:
 
 def _nested(cells: NDArray[Any]) -> str | None:
     for cell in cells:
-        if isinstance(cell, list | tuple | dict | set) or (isinstance(cell, np.ndarray) and cell.ndim == 1):
+        plain = isinstance(cell, np.ndarray) and (cell.ndim == 1 or (cell.ndim == 2 and cell.dtype.kind == "f"))
+        if plain or isinstance(cell, list | tuple | dict | set):
             return type(cell).__name__
     return None
 
@@ -126,6 +136,21 @@ def _refused(name: str, cells: Cells, nested: str) -> Typed:
     )
     column = Column(name=name, kind=Kind.ID, missing=_missing_share(cells), why=f"holds {nested}s")
     return Typed(column, None, (Finding(code="nested_column", severity=Severity.STOP, column=name, sentence=sentence),))
+
+
+def _nested_sequence(name: str, cells: NDArray[Any], channels: tuple[str, ...]) -> Typed:
+    """Return lists of readings as a column of sequences."""
+    column = Column(name=name, kind=Kind.SEQUENCE, channels=channels, distinct=len(cells), why="lists of readings")
+    try:
+        return _sequence(column, coerced(Kind.SEQUENCE, cells, name, channels=channels))
+    except RowsRefused as problem:
+        stop = Finding(code="misfit", severity=Severity.STOP, column=name, sentence=str(problem))
+        return Typed(replace(column, kind=Kind.ID), None, (stop,))
+
+
+def _sequence(column: Column, values: NDArray[Any]) -> Typed:
+    steps = np.fromiter(map(len, values), np.int64, count=len(values))
+    return Typed(replace(column, missing=float(np.mean(steps == 0)) if len(steps) else 0.0), values)
 
 
 def _missing_share(cells: Cells) -> float:

@@ -15,6 +15,7 @@ from steelyard.data import checks, source
 from steelyard.data.dataset import Dataset, Finding, Partition, Severity
 from steelyard.data.fast import categories
 from steelyard.data.fingerprint import fingerprint
+from steelyard.data.gather import gather
 from steelyard.data.hashing import Hashes, hash_columns, hash_rows
 from steelyard.data.infer import Typed, schema_of, typed_columns
 from steelyard.data.leaks import Evidence, leaks
@@ -85,14 +86,16 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     SpecInvalid
         If the spec asks for a metric, outcomes or a positive class that the target cannot have.
     """
-    table = source.read(spec, base)
+    whole = source.read(spec, base)
+    gathered = gather(whole, spec)
+    table, spec = gathered.table, gathered.spec
     roles = roles_of(spec, tuple(table.columns))
     typed = typed_columns(spec, table, roles)
     unusable = [t.unusable for t in typed if t.unusable is not None]
     target = code_target(spec, table.columns[spec.target], ~np.any(unusable, axis=0) if unusable else None)
     schema = schema_of(typed)
     findings = [] if table.drawn is None else [table.drawn.finding(table.source)]
-    findings += [*target.findings, *(finding for t in typed for finding in t.findings)]
+    findings += [*gathered.findings, *target.findings, *(finding for t in typed for finding in t.findings)]
     findings += checks.of_schema(schema, spec)
     findings += checks.of_size(int(target.keep.sum()), schema, spec)
     findings += checks.of_categories(int(target.keep.sum()), schema)
@@ -114,7 +117,7 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     return Inspection(
         name=spec.name or table.name,
         source=table.source,
-        rows=table.rows if table.drawn is None else table.drawn.total,
+        rows=whole.rows if whole.drawn is None else whole.drawn.total,
         schema=schema,
         task=task,
         findings=tuple(findings),

@@ -20,6 +20,8 @@ class Roles:
     aside: frozenset[str]
     group: str | None
     time: str | None
+    readings: tuple[str, ...] = ()
+    """Columns that said which readings belong together, and in which order."""
 
 
 def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
@@ -41,7 +43,8 @@ def roles_of(spec: Spec, names: tuple[str, ...]) -> Roles:
     later = set() if spec.value is None else set(spec.value.columns()) - set(spec.value.known)
     past = () if spec.incumbent is None else spec.incumbent.aside
     aside = {spec.target, spec.columns.weight, spec.split.column, *spec.columns.ignore, *later, *past} - {None}
-    return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time)
+    readings = () if spec.sequence is None else (spec.sequence.unit, spec.sequence.time or spec.sequence.unit)
+    return Roles(kinds, frozenset(str(name) for name in aside), spec.split.group, spec.split.time, readings)
 
 
 def _named(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from steelyard.contracts import Amount, Column, Kind, Matrix, Problem, Schema, Task
+from steelyard.contracts import Amount, Column, Gathered, Kind, Matrix, Problem, Schema, Task
 from steelyard.units import Money
 
 
@@ -30,12 +31,16 @@ def _column_to_json(column: Column) -> dict[str, Any]:
     fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "why")
     made = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
+    made |= {"channels": list(column.channels)} if column.channels else {}
+    made |= {"gathered": asdict(column.gathered)} if column.gathered else {}
     return made if column.price is None else made | {"price": f"{column.price.amount} {column.price.currency}"}
 
 
 def _column_from_json(data: Mapping[str, Any]) -> Column:
     price = Money.parse(data["price"]) if "price" in data else None
-    return Column(**{**data, "kind": Kind(data["kind"]), "price": price})
+    gathered = Gathered(**data["gathered"]) if "gathered" in data else None
+    channels = tuple(data.get("channels", ()))
+    return Column(**{**data, "kind": Kind(data["kind"]), "price": price, "channels": channels, "gathered": gathered})
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from steelyard.contracts import Floats, Ints, Kind, Schema, Split, Task
 from steelyard.data.coerce import objects
 from steelyard.data.dataset import Dataset, Finding, Part, Partition
 from steelyard.data.schema import schema_from_json, schema_to_json, task_from_json, task_to_json
+from steelyard.data.sequences import pooled, unpooled
 from steelyard.errors import RunUnreadable, RunUnwritable, need
 
 ARROW, JSON = "data.arrow", "data.json"
@@ -86,6 +87,9 @@ def _pack(dataset: Dataset) -> bytes:
     columns |= {} if dataset.times is None else {"time": dataset.times}
     for column in dataset.schema.features:
         values = rows.columns[column.name]
+        if column.kind is Kind.SEQUENCE:
+            columns |= _packed_sequences(f"feature:{column.name}", values, len(column.channels))
+            continue
         if values.dtype == object:
             binary = any(isinstance(cell, bytes) for cell in values)
             values = pl.Series(values=values.tolist(), dtype=pl.Binary if binary else pl.String)
@@ -97,6 +101,22 @@ def _pack(dataset: Dataset) -> bytes:
     stream = io.BytesIO()
     pl.DataFrame(columns).write_ipc(stream)
     return stream.getvalue()
+
+
+def _packed_sequences(name: str, cells: NDArray[Any], channels: int) -> dict[str, Any]:
+    """Return the columns that hold sequences: every reading once, dealt out over the rows, and where each begins."""
+    pl = need("polars", for_="storing the data")
+    pool, first, steps = pooled(cells, channels)
+    parts = [part.reshape(-1) for part in np.array_split(pool, max(len(cells), 1))][: len(cells)]
+    series = pl.Series(values=parts, dtype=pl.List(pl.Float32)).cast(pl.List(pl.Float32))  # equal parts become arrays
+    return {name: series, f"{name}:first": first, f"{name}:steps": steps}
+
+
+def _sequences(frame: Any, name: str, channels: int) -> NDArray[Any]:
+    parts = frame[name]
+    readings = parts.filter(parts.list.len() > 0).explode().to_numpy()
+    pool = np.array(readings.reshape(-1, channels), np.float32)  # an array of its own, which cells are views of
+    return unpooled(pool, _array(frame, f"{name}:first"), _array(frame, f"{name}:steps"))
 
 
 def _sides(partition: Partition) -> dict[str, Ints]:
@@ -178,6 +198,9 @@ def _array(frame: Any, name: str) -> NDArray[Any]:
 def _rows(frame: Any, schema: Schema) -> Split:
     columns = {}
     for column in schema.features:
+        if column.kind is Kind.SEQUENCE:
+            columns[column.name] = _sequences(frame, f"feature:{column.name}", len(column.channels))
+            continue
         series = frame[f"feature:{column.name}"]
         numeric = column.kind in (Kind.NUMBER, Kind.TIME)
         columns[column.name] = np.array(series.to_numpy()) if numeric else objects(series.to_list())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Ints
+from steelyard.contracts import Column, Ints
 from steelyard.data.room import Drawn
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class Table:
     archive: Path | None = None
     drawn: Drawn | None = None
     """Which rows of a larger table these are, where they are not all."""
+    sequences: Mapping[str, Column] = field(default_factory=dict)
+    """Columns that were gathered from readings, as far as they are known."""
+    last: Ints | None = None
+    """Of rows that were gathered: the row of the source that holds the last reading of each."""
 
     @property
     def rows(self) -> int:
@@ -47,4 +51,6 @@ class Table:
     @property
     def index(self) -> Ints:
         """Number of each row in the source, from 0."""
+        if self.last is not None:
+            return self.last
         return np.arange(self.rows, dtype=np.int64) if self.drawn is None else self.drawn.index

@@ -124,7 +124,7 @@ def _mlmodel(opened: Bundle, *, has_graph: bool) -> dict[str, Any]:
 
 def _signature(opened: Bundle) -> dict[str, Any]:
     """Return what goes in and comes out, as MLflow writes a schema: JSON within YAML."""
-    inputs = [{"type": _type(c), "name": c.name, "required": True} for c in opened.reads.features]
+    inputs = [{**_typed(c), "name": c.name, "required": True} for c in opened.reads.features]
     if opened.task.problem is Problem.REGRESSION:
         outputs = [{"type": "double", "name": "prediction", "required": True}]
     else:
@@ -134,10 +134,19 @@ def _signature(opened: Bundle) -> dict[str, Any]:
     return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None}
 
 
+def _typed(column: Column) -> dict[str, Any]:
+    """Return the type of a column; a sequence is an array of readings, each an array of numbers."""
+    return _array(_array({"type": "double"})) if column.kind is Kind.SEQUENCE else {"type": _type(column)}
+
+
 def _type(column: Column) -> str:
     if column.kind is Kind.TIME:
         return "string" if column.notation else "double"
     return _TYPES[column.kind]
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
 
 
 def _pinned(name: str) -> str:

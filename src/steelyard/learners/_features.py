@@ -14,6 +14,7 @@ from steelyard.learners._dates import Dates
 from steelyard.learners._interactions import crosses, quotients
 from steelyard.learners._lookup import counts
 from steelyard.learners._settings import settings_of
+from steelyard.learners._summaries import summaries
 from steelyard.learners._table import names_of
 from steelyard.learners._targets import Targets
 from steelyard.recipe import Plan, Settings
@@ -64,6 +65,8 @@ def feature_blocks(
 ) -> tuple[Block, ...]:
     """Return fitted blocks of the derived features that a plan asks for, calendar parts unless it says no.
 
+    Sequences are always summarised: no table holds them otherwise.
+
     Parameters
     ----------
     train
@@ -80,6 +83,7 @@ def feature_blocks(
     times = names_of(work.schema, Kind.TIME)
     dates = Dates.fit(train.columns, times, standard=standard) if times and settings["dates"] else None
     blocks += [dates] if dates else []
+    blocks += summaries(train.columns, work.schema, standard=standard)
     blocks += _of_categories(settings, train, work, meter)
     if pairs := int(settings.number("interactions", 0)):
         found = (

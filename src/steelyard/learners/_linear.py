@@ -19,6 +19,7 @@ from steelyard.learners._settings import settings_of
 from steelyard.learners._solve import solve
 from steelyard.learners._sounds import sounds
 from steelyard.learners._splines import Splines
+from steelyard.learners._summaries import Summaries, figures_of
 from steelyard.learners._sums import FittedSums
 from steelyard.learners._table import guess, names_of, prelude_of, refuse_tables, sums_of, text_settings, texts
 from steelyard.learners._words import Words
@@ -32,6 +33,8 @@ ROOT_ROWS = 4.0
 """Pieces of a spline are at most the square root of the rows over this."""
 LEAST_PIECES = 4
 """... but not fewer than these for want of rows."""
+PIECES_OF_FIGURES = 6
+"""Most pieces of a figure that sums up a sequence: there are ten of each channel, and they say much the same."""
 TEXT_GAIN = 6.7
 """Factor on tf-idf weights, which are far smaller than standardised numbers and would be penalised for it."""
 CROSS_GAIN = 0.4
@@ -81,7 +84,8 @@ class Linear:
         """Return a guess from the size of the table: some twenty passes over it."""
         sums, text = sums_of(task), len(schema.of(Kind.TEXT))
         heard = len(schema.of(Kind.AUDIO))
-        per_row = 2e-6 * sums * len(schema.features) + text * (2e-4 + 1e-5 * sums) + heard * (3e-3 + 1e-4 * sums)
+        per_row = 2e-6 * sums * (len(schema.features) + figures_of(schema)) + text * (2e-4 + 1e-5 * sums)
+        per_row += heard * (3e-3 + 1e-4 * sums)
         return guess(seconds=0.2 + rows * per_row, gain=0.5 if text or heard else 0.4)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedSums:
@@ -140,5 +144,7 @@ def _blocks(train: Split, schema: Schema, settings: Settings, most: int) -> tupl
 
 
 def _bent(block: Block, train: Split, most: int) -> Block:
-    """Return splines of calendar parts; other blocks as they are."""
-    return (Splines.fit(block, train.columns, most=most) if most and isinstance(block, Dates) else None) or block
+    """Return splines of calendar parts and of what sums up sequences; other blocks as they are."""
+    most = min(most, PIECES_OF_FIGURES) if isinstance(block, Summaries) else most
+    bends = most and isinstance(block, Dates | Summaries)
+    return (Splines.fit(block, train.columns, most=most) if bends else None) or block

@@ -43,17 +43,22 @@ class Numbers:
         while training nothing was learnt about them, and they become the median.
         """
         feed = Feed("numbers", ("numbers",), names)
-        cells = FRONT_ENDS["numbers"](feed, {})(columns)["numbers"]
+        return cls.of(FRONT_ENDS["numbers"](feed, {})(columns)["numbers"], names, standard=standard)
+
+    @classmethod
+    def of(cls, cells: Floats, names: tuple[str, ...], *, standard: bool, tag: str = "numbers") -> Numbers:
+        """Learn the same of float64 cells, shape (n, columns), that a front end of another name fills ``tag`` with."""
         holes = np.isnan(cells)
         shift = np.array([_median(column) for column in cells.T])
         gaps = holes.any(axis=0)
         if not standard:
             nothing = np.ones_like(shift)
-            return cls(columns=names, shift=shift, scale=nothing, fill=np.where(gaps, np.nan, 0.0))
+            return cls(columns=names, shift=shift, scale=nothing, fill=np.where(gaps, np.nan, 0.0), tag=tag)
         spread = np.where(holes, 0.0, cells - shift).std(axis=0)
         scale = 1.0 / np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
         flags = tuple(np.flatnonzero(gaps & ~holes.all(axis=0)).tolist())
-        return cls(columns=names, shift=shift, scale=scale, fill=np.zeros_like(shift), flags=flags, far=FAR)
+        fill = np.zeros_like(shift)
+        return cls(columns=names, shift=shift, scale=scale, fill=fill, flags=flags, far=FAR, tag=tag)
 
     @property
     def feeds(self) -> tuple[Feed, ...]:

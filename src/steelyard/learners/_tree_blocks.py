@@ -10,6 +10,7 @@ from steelyard.learners._directions import DIRECTIONS, directions
 from steelyard.learners._features import feature_blocks
 from steelyard.learners._numbers import Numbers
 from steelyard.learners._sounds import OF_SOUND, sounds
+from steelyard.learners._summaries import figures_of
 from steelyard.learners._table import names_of
 from steelyard.recipe import Plan, Settings
 
@@ -44,8 +45,9 @@ def codes(settings: Settings, train: Split, schema: Schema) -> Codes | None:
 
 def width_of(schema: Schema) -> int:
     """Return about how many features there are, for a guess at the time they take."""
-    text, heard = len(schema.of(Kind.TEXT)), len(schema.of(Kind.AUDIO))
-    return len(schema.features) - text - heard + DIRECTIONS * text + OF_SOUND * heard
+    text, heard, sequences = (len(schema.of(kind)) for kind in (Kind.TEXT, Kind.AUDIO, Kind.SEQUENCE))
+    plain = len(schema.features) - text - heard - sequences
+    return plain + DIRECTIONS * text + OF_SOUND * heard + figures_of(schema)
 
 
 def tree_gain(schema: Schema, rows: int) -> float:

@@ -32,6 +32,8 @@ _WEIGHT = 0.05
 """Of the newest batch in the running mean of slowness."""
 _MOST_AT_ONCE = 3.0
 """How much slower than expected one batch may count: another process that takes the core away is no slow row."""
+_STEPS = 32
+"""Readings of a made-up sequence."""
 _SHORTEST = 1e-7
 """Seconds; below, nothing is measured."""
 
@@ -164,6 +166,8 @@ def _example_cell(column: Column) -> Any:
             return _example_image()
         case Kind.AUDIO:
             return encode(np.random.default_rng(0).normal(scale=0.01, size=16_000), 16_000)
+        case Kind.SEQUENCE:
+            return np.zeros((_STEPS, len(column.channels)), np.float32)
         case Kind.TEXT:
             return "some words of text"
     return None

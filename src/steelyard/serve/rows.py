@@ -33,17 +33,29 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     data = json_object(body, limits)
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
-    limits.check_elements(len(rows) * len(served.layout.columns))
+    sequences = {name for name, column in served.layout.columns.items() if column.kind is Kind.SEQUENCE}
+    limits.check_elements(len(rows) * len(served.layout.columns) + _readings(rows, sequences))
     files = {name: column.kind for name, column in served.layout.columns.items() if column.kind in FILES}
-    return served.layout.of_cells([_cells(served, row, place, files) for place, row in enumerate(rows)])
+    return served.layout.of_cells([_cells(served, row, place, files, sequences) for place, row in enumerate(rows)])
 
 
-def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind]) -> Cells:
+def _readings(rows: list[Any], sequences: set[str]) -> int:
+    """Return about how many values the sequences of some rows hold; what is no sequence counts as none."""
+    several = (row.get(name) for name in sequences for row in rows if type(row) is dict)
+    return sum(len(cell) * _width(cell) for cell in several if type(cell) is list and cell)
+
+
+def _width(cell: list[Any]) -> int:
+    return max((len(reading) for reading in cell if type(reading) in (list, dict)), default=1)
+
+
+def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind], sequences: set[str]) -> Cells:
     if type(row) is not dict:
         raise malformed(f"row {place} (from 0) must be an object of values by column; got {name_of(row)}")
     if not _SCALARS.issuperset(map(type, row.values())):
-        name = next(name for name, cell in row.items() if type(cell) not in _SCALARS)
-        raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
+        nested = (name for name, cell in row.items() if type(cell) not in _SCALARS and name not in sequences)
+        if (name := next(nested, None)) is not None:
+            raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
     if files:
         row = {**row, **{name: _file(row[name], name, kind) for name, kind in files.items() if name in row}}
     try:

@@ -115,6 +115,24 @@ class ColumnsPart(Part):
     allow: tuple[Word, ...] = Field((), description="Columns to keep although they seem to give the target away.")
 
 
+class SequencePart(Part):
+    """How rows are gathered from a long table, one reading a row: one row a unit, or one a window of readings.
+
+    The target of a window is that of its last reading; columns that are no channels keep the value of that reading.
+    """
+
+    unit: Word = Field(description="Column that says which readings belong together: a machine, a recording.")
+    time: Word | None = Field(None, description="Column that orders the readings of a unit; unset: as they stand.")
+    window: int | None = Field(
+        None, ge=1, le=100_000, description="Readings of a row, the latest of its unit; unset: all, one row a unit."
+    )
+    step: int = Field(1, ge=1, le=100_000, description="Readings from the end of one window to the end of the next.")
+    channels: tuple[Word, ...] = Field(
+        (), description="Columns of readings, all numbers; unset: every column of numbers that changes within units."
+    )
+    name: Word = Field("readings", description="What the column of sequences is called.", min_length=1)
+
+
 class SplitPart(Part):
     """How rows are divided; made once, before anything looks at the data."""
 

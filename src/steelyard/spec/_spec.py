@@ -21,6 +21,7 @@ from steelyard.spec._parts import (
     LeversPart,
     Part,
     Quality,
+    SequencePart,
     Serving,
     SplitPart,
     Word,
@@ -94,6 +95,11 @@ class Spec(Part):
         default_factory=ColumnsPart,
         description="Kinds and roles of columns.",
         examples=[{"ignore": ["id"], "text": ["note"], "weight": "w"}],
+    )
+    sequence: SequencePart | None = Field(
+        None,
+        description="How rows are gathered where each row of the data is one reading of a sensor.",
+        examples=[{"unit": "engine", "time": "cycle", "window": 30}],
     )
     split: SplitPart = Field(
         default_factory=SplitPart,

@@ -93,6 +93,9 @@ def _cell(column: Column, random: np.random.Generator) -> Any:
         case Kind.AUDIO:
             rate = int(random.choice([8_000, 16_000, 44_100]))
             return encode(random.normal(scale=0.1, size=int(random.integers(rate // 10, rate))), rate)
+        case Kind.SEQUENCE:
+            shape = (int(random.integers(1, 40)), len(column.channels))
+            return [[None if random.random() < 0.1 else float(value) for value in r] for r in random.normal(size=shape)]
         case Kind.CATEGORY:
             return str(random.choice(["a", "b", "yes", "no", "1"]))
     low = -3.0 if column.low is None else column.low

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Column, Columns, Floats, Kind, Problem, Schema, Split, Task, Work
+from steelyard.data.coerce import objects
 from steelyard.data.waves import encode
 
 TRAIN, VALID = 160, 80
@@ -46,7 +47,7 @@ class Scene:
 
 
 def scenes() -> Iterator[Scene]:
-    """Yield every scene: numbers, text, a mixture, images and sounds, for each problem.
+    """Yield every scene: numbers, text, a mixture, images, sounds and sequences, for each problem.
 
     Examples
     --------
@@ -145,12 +146,26 @@ def _sounds(hidden: NDArray[np.int64], random: np.random.Generator) -> _Made:
     return [(Column(name="call", kind=Kind.AUDIO, distinct=len(hidden)), cells)]
 
 
+def _sequences(hidden: NDArray[np.int64], random: np.random.Generator) -> _Made:
+    """Return readings that rise with the hidden state, and others that say nothing; of unequal length, with gaps."""
+    cells = np.empty(len(hidden), object)
+    for row, state in enumerate(hidden):
+        steps = int(random.integers(6, 16))
+        drift = 5_000.0 + (0.5 * state - 0.3) * np.arange(steps) + random.normal(scale=0.3, size=steps)
+        readings = np.column_stack([drift, random.normal(size=steps)]).astype(np.float32)
+        readings[random.random(steps) < 0.1, 0] = np.nan
+        cells[row] = readings[:0] if random.random() < 0.02 else readings
+    column = Column(name="readings", kind=Kind.SEQUENCE, missing=0.02, distinct=len(hidden), channels=("drift", "hum"))
+    return [(column, cells)]
+
+
 COLUMNS: dict[str, Callable[[NDArray[np.int64], np.random.Generator], _Made]] = {
     "numbers": _numbers,
     "text": _text,
     "mixture": _mixture,
     "images": _images,
     "sounds": _sounds,
+    "sequences": _sequences,
 }
 """How the columns of a kind of scene are made from a hidden state a row, which the target follows."""
 
@@ -168,6 +183,8 @@ def _missing(values: NDArray[Any], kind: Kind) -> NDArray[Any]:
             return np.full(len(values), None, object)
         case Kind.TEXT:
             return np.full(len(values), "", object)
+        case Kind.SEQUENCE:
+            return objects(cell[:0] for cell in values)
     return values
 
 

@@ -21,9 +21,11 @@ from __future__ import annotations
 from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
 from steelyard.bundle.front_ends._numbers import Numbers
+from steelyard.bundle.front_ends._sequence import Sequences
 from steelyard.bundle.front_ends._sound_features import SoundFeatures
 from steelyard.bundle.front_ends._spectrogram import Spectrogram
 from steelyard.bundle.front_ends._strings import Strings
+from steelyard.bundle.front_ends._summary import Summary
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -33,6 +35,8 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "image": Image.make,
     "spectrogram": Spectrogram.make,
     "sound-features": SoundFeatures.make,
+    "sequence": Sequences.make,
+    "summary": Summary.make,
 }
 """Every front end by the name that a feed gives."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.contracts import Kind
+from steelyard.contracts import Column, Kind
 from steelyard.serve.model import Served
 
 ROWS = "rows"
@@ -29,10 +29,13 @@ def takes_rows(served: Served) -> bool:
 
 def inputs_of(served: Served) -> tuple[Tensor, ...]:
     """Return the inputs, one a column, each in its natural datatype."""
-    return tuple(
-        Tensor(name, "FP64" if column.kind in {Kind.NUMBER, Kind.TIME} else "BYTES", (-1, 1))
-        for name, column in served.layout.columns.items()
-    )
+    return tuple(_tensor_of(column) for column in served.layout.columns.values())
+
+
+def _tensor_of(column: Column) -> Tensor:
+    if column.kind is Kind.SEQUENCE:
+        return Tensor(column.name, "FP32", (-1, -1, len(column.channels)))
+    return Tensor(column.name, "FP64" if column.kind in {Kind.NUMBER, Kind.TIME} else "BYTES", (-1, 1))
 
 
 def names_of_outputs(served: Served) -> tuple[str, ...]:
