@@ -17,6 +17,7 @@ from steelyard.data.coerce import (
     text_of,
     time_of,
 )
+from steelyard.data.tokenised import NotTokens, tokens_of
 from steelyard.errors import RowsRefused
 
 Reader = Callable[[Any], Any]
@@ -62,6 +63,15 @@ def _written(kind: Kind, notation: str, *, lenient: bool) -> Reader:
     return read
 
 
+_PLAIN: dict[Kind, Reader] = {
+    Kind.NUMBER: _number,
+    Kind.TIME: _time,
+    Kind.TEXT: text_of,
+    Kind.IMAGE: image_of,
+    Kind.TOKENS: tokens_of,
+}
+
+
 def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
     """Return the function that reads a cell of some kind; it raises ``NotThisKind`` where the cell does not fit.
 
@@ -78,7 +88,7 @@ def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
         return _remembering()
     if notation or lenient:
         return _written(kind, notation, lenient=lenient)
-    return {Kind.NUMBER: _number, Kind.TIME: _time, Kind.TEXT: text_of, Kind.IMAGE: image_of}[kind]
+    return _PLAIN[kind]
 
 
 class RowReader:
@@ -102,7 +112,7 @@ class RowReader:
         """
         try:
             return {name: read(row[name]) for name, read in self._readers}
-        except (KeyError, TypeError, OverflowError, NotThisKind):
+        except (KeyError, TypeError, OverflowError, NotThisKind, NotTokens):
             return self._slow(row)
 
     def _slow(self, row: object) -> dict[str, Any]:

@@ -10,6 +10,8 @@ Rules, by kind:
 * TEXT: as it is; missing text is ``""``.
 * TIME: a written date (see :mod:`steelyard.data.dates`) or a number of epoch seconds. A time without a zone is UTC.
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
+* TOKENS: a list of strings (numbers in it are written as strings), such a list as JSON, or a string that white space
+  parts; none is missing.
 
 A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
@@ -30,6 +32,7 @@ from steelyard.contracts import Column, Columns, Floats, Kind, Schema
 from steelyard.data.dates import COMPACT, MILLISECONDS, counted, date_of
 from steelyard.data.frames import cells_of, is_row, names_of
 from steelyard.data.numerals import PLAIN, numeral_of
+from steelyard.data.tokenised import token_column
 from steelyard.errors import RowsRefused, nearest
 
 BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
@@ -307,6 +310,8 @@ def column(
                 f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not "
                 f"{_ENDING[kind].format(f' or like {notation}' if notation else '')}; correct it or leave it empty"
             ) from None
+    if kind is Kind.TOKENS:
+        return token_column(cells, name)
     rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
 

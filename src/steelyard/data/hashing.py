@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ def hash_strings(cells: Iterable[str | None]) -> Hashes:
     return np.fromiter(map(known.__getitem__, several), dtype=np.uint64, count=len(several))
 
 
+def hash_tokens(cells: Iterable[Sequence[str]]) -> Hashes:
+    """Return one hash a row of tokens; where one token ends and the next begins counts."""
+    return hash_strings("".join(f"{len(token)} {token}" for token in tokens) for tokens in cells)
+
+
 def hash_numbers(values: NDArray[np.float64]) -> Hashes:
     """Return one hash a number; every NaN has the same, and so have 0.0 and -0.0."""
     bits = (values + 0.0).view(np.uint64)
@@ -103,6 +108,8 @@ def hash_column(kind: Kind, values: NDArray[Any]) -> Hashes:
     """Return one hash a cell of a typed column."""
     if kind in (Kind.NUMBER, Kind.TIME):
         return hash_numbers(values)
+    if kind is Kind.TOKENS:
+        return hash_tokens(values)
     return hash_images(values) if kind is Kind.IMAGE else hash_strings(values)
 
 

@@ -34,7 +34,13 @@ _BUNDLE, _CODE = "bundle", "code"
 _LOADER = "steelyard.bundle.pyfunc"
 _NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow", "pydantic", "pyyaml")
 """What loads the ``python_function`` flavour; versions are those in force, where it is installed here."""
-_TYPES = {Kind.NUMBER: "double", Kind.CATEGORY: "string", Kind.TEXT: "string", Kind.IMAGE: "binary"}
+_TYPES = {
+    Kind.NUMBER: "double",
+    Kind.CATEGORY: "string",
+    Kind.TEXT: "string",
+    Kind.TOKENS: "string",
+    Kind.IMAGE: "binary",
+}
 
 
 def folder(view: View, given: Given) -> Written:
@@ -121,6 +127,8 @@ def _signature(opened: Bundle) -> dict[str, Any]:
     inputs = [{"type": _type(c), "name": c.name, "required": True} for c in opened.reads.features]
     if opened.task.problem is Problem.REGRESSION:
         outputs = [{"type": "double", "name": "prediction", "required": True}]
+    elif opened.task.problem is Problem.TAGGING:
+        outputs = [{"type": "array", "items": {"type": "string"}, "name": "prediction", "required": True}]
     else:
         names = [f"probability_{name}" for name in opened.task.classes]
         outputs = [{"type": "string", "name": "prediction", "required": True}]

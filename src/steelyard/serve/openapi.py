@@ -11,12 +11,18 @@ from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
 from steelyard.serve.oip.datatypes import MOST_AXES
 from steelyard.serve.oip.signature import ROWS, outputs_of, takes_rows
+from steelyard.serve.tagged import schema_of
 
 _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.NUMBER: {"type": ["number", "string", "boolean", "null"]},
     Kind.TIME: {"type": ["string", "number", "null"], "description": "ISO 8601, or seconds since 1970-01-01 UTC"},
     Kind.CATEGORY: {"type": ["string", "number", "boolean", "null"]},
     Kind.TEXT: {"type": ["string", "null"]},
+    Kind.TOKENS: {
+        "type": ["array", "string", "null"],
+        "items": {"type": ["string", "number"]},
+        "description": "a list of tokens, or a text with white space between them",
+    },
     Kind.IMAGE: {"type": "string", "contentEncoding": "base64", "description": "the bytes of an image file"},
 }
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -294,8 +300,11 @@ def _property(column: Column) -> dict[str, Any]:
 
 def _predictions(served: Served) -> dict[str, Any]:
     number = {"type": "number"}
-    if served.predicts_value:
-        one: dict[str, Any] = {"value": number}
+    one: dict[str, Any]
+    if served.tags:
+        one = dict(schema_of(served))
+    elif served.predicts_value:
+        one = {"value": number}
     else:
         chances = {"type": "object", "properties": dict.fromkeys(served.task.classes, number)}
         one = {"label": {"enum": list(served.task.classes)}, "probabilities": chances}

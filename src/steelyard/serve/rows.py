@@ -13,6 +13,7 @@ from steelyard.serve.faults import malformed, unfit
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
+from steelyard.serve.tagged import told
 from steelyard.serve.wire import checked_image, from_base64
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -34,16 +35,22 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
     limits.check_elements(len(rows) * len(served.layout.columns))
+    tokens = [name for name, column in served.layout.columns.items() if column.kind is Kind.TOKENS]
     images = [name for name, column in served.layout.columns.items() if column.kind is Kind.IMAGE]
-    return served.layout.of_cells([_cells(served, row, place, images) for place, row in enumerate(rows)])
+    cells = [_cells(served, row, place, images, tokens) for place, row in enumerate(rows)]
+    if tokens:
+        limits.check_elements(sum(len(row[name]) for row in cells for name in tokens))
+    return served.layout.of_cells(cells)
 
 
-def _cells(served: Served, row: Any, place: int, images: list[str]) -> Cells:
+def _cells(served: Served, row: Any, place: int, images: list[str], tokens: list[str]) -> Cells:
     if type(row) is not dict:
         raise malformed(f"row {place} (from 0) must be an object of values by column; got {name_of(row)}")
     if not _SCALARS.issuperset(map(type, row.values())):
-        name = next(name for name, cell in row.items() if type(cell) not in _SCALARS)
-        raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
+        odd = [name for name, cell in row.items() if type(cell) not in _SCALARS]
+        if other := [name for name in odd if name not in tokens or type(row[name]) is not list]:
+            name = other[0]
+            raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
     if images:
         row = {**row, **{name: _image(row[name], name) for name in images if name in row}}
     try:
@@ -65,11 +72,13 @@ def _image(cell: Any, name: str) -> bytes:
     return checked_image(from_base64(cell, name), name)
 
 
-def reply(answered: Answered) -> Mapping[str, Any]:
-    """Return what is answered: a label with probabilities, or a value, for each row, and which stage answered it."""
+def reply(answered: Answered, table: Table) -> Mapping[str, Any]:
+    """Return what is answered: a label with probabilities, tags, or a value, for each row, and which stage answered."""
     served, answer = answered.served, answered.answer
-    if served.predicts_value:
-        predictions: list[dict[str, Any]] = [{"value": value} for value in answer.decided.tolist()]
+    if served.tags:
+        predictions = told(served, table, answer)
+    elif served.predicts_value:
+        predictions = [{"value": value} for value in answer.decided.tolist()]
     else:
         classes = served.task.classes
         predictions = [

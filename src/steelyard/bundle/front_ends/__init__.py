@@ -22,6 +22,10 @@ from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
 from steelyard.bundle.front_ends._numbers import Numbers
 from steelyard.bundle.front_ends._strings import Strings
+from steelyard.bundle.front_ends._subwords import Subwords
+from steelyard.bundle.front_ends._token_chars import TokenChars
+from steelyard.bundle.front_ends._token_features import TokenFeatures
+from steelyard.bundle.front_ends._token_mask import TokenMask
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -29,6 +33,10 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "strings": Strings.make,
     "counts": Counts.make,
     "image": Image.make,
+    "token-mask": TokenMask.make,
+    "token-features": TokenFeatures.make,
+    "token-chars": TokenChars.make,
+    "subwords": Subwords.make,
 }
 """Every front end by the name that a feed gives."""
 

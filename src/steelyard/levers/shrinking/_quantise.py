@@ -58,9 +58,13 @@ class Quantise:
     )
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose int8 for a training on text or images whose learner keeps what it knows in weights (``weighty``)."""
+        """Propose int8 for a training on text, tokens or images whose learner is all weights (``weighty``)."""
         recipe = trial.recipe
-        if not trial.ending.usable or not isinstance(recipe, Train) or not context.schema.of(Kind.TEXT, Kind.IMAGE):
+        if (
+            not trial.ending.usable
+            or not isinstance(recipe, Train)
+            or not context.schema.of(Kind.TEXT, Kind.IMAGE, Kind.TOKENS)
+        ):
             return
         if not getattr(context.learner(recipe.learner), "weighty", False):
             return

@@ -89,11 +89,11 @@ class Inputs:
 
 def _hidden(kind: Kind, *, is_named: bool) -> bool:
     """Tell whether cells of a kind are kept as a hash; an image always, as its bytes are nothing for a log."""
-    return kind is Kind.IMAGE or (kind is Kind.TEXT and not is_named)
+    return kind is Kind.IMAGE or (kind in {Kind.TEXT, Kind.TOKENS} and not is_named)
 
 
-def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
-    """Return the hash and the length of a text (in characters) or of an image (in bytes).
+def digest_of(cell: str | bytes | tuple[str, ...] | None) -> dict[str, Any] | None:
+    """Return the hash and the length of a text (in characters), of tokens (their number) or of an image (in bytes).
 
     Examples
     --------
@@ -102,5 +102,6 @@ def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
     """
     if cell is None:
         return None
-    data = cell if isinstance(cell, bytes) else cell.encode("utf-8", "surrogatepass")
+    text = " ".join(cell) if isinstance(cell, tuple) else cell
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return {"sha256": hashlib.sha256(data).hexdigest()[:_DIGITS], "length": len(cell)}

@@ -86,7 +86,7 @@ def _rows_of(served: Served, tensors: Tensors) -> int:
 
 def _typed(column: Column, cells: NDArray[Any]) -> NDArray[Any]:
     """Return the cells of one input as a typed column."""
-    if column.kind in {Kind.TEXT, Kind.IMAGE} and cells.dtype.kind != "O":
+    if column.kind in {Kind.TEXT, Kind.IMAGE, Kind.TOKENS} and cells.dtype.kind != "O":
         raise malformed(f"input {column.name!r} must be of datatype BYTES")
     if column.kind is Kind.IMAGE:
         return objects(_image(cell, column.name) for cell in cells)
