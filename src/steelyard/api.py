@@ -14,12 +14,14 @@ from typing import Any
 from steelyard.advise import MINUTES, Advice, advise
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
+from steelyard.bundle.tagging import tokens_column
 from steelyard.contracts import Kind, Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
+from steelyard.data.coerce import to_columns
 from steelyard.data.long import is_long, regroup
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
-from steelyard.measure import quality, weigh
+from steelyard.measure import outcomes, quality, weigh
 from steelyard.money import Ledger, Prices, cost_per_million
 from steelyard.money.export import lines, write_csv, write_parquet
 from steelyard.money.listing import listing
@@ -30,7 +32,8 @@ from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
-from steelyard.rows import Predictions, labelled, read_rows, sample, stakes, targets
+from steelyard.report.tags_section import by_part
+from steelyard.rows import Predictions, TagPredictions, labelled, read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
@@ -243,6 +246,10 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     frame = read_rows(rows, opened.reads, task.target)
     regrouped = regroup(frame, opened.schema) if is_long(frame, opened.schema) else None
     ignored = tuple(name for name in extras(frame, opened.schema) if name not in {task.target, *_channels(opened)})
+    if task.problem is Problem.TAGGING:
+        columns = to_columns(frame, opened.reads)
+        tokens = columns[tokens_column(opened.reads)]
+        return TagPredictions.of(task, list(tokens), opened.answer(columns), ignored)
     keys: Mapping[str, list[Any]] = {}
     if regrouped is not None:
         frame, keys = regrouped.frame, regrouped.keys
@@ -275,6 +282,7 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     target = targets(frame, opened.task)
     answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
+    parts = by_part(outcomes(opened.task, target, answer)) if opened.task.problem is Problem.TAGGING else {}
     weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
     cost = cost_per_million(weight, known, None, None)
     return {
@@ -285,6 +293,7 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
         "rows_per_second": weight.throughput.to_json(),
         "size_bytes": weight.size_bytes,
         "cost_per_million": cost.to_json(),
+        **parts,
     }
 
 
@@ -313,9 +322,10 @@ def exit_code(finished: Run) -> Exit:
 
 def name_of(spec: Spec) -> str:
     """Return a name for a run whose spec has none: that of its data."""
-    if not isinstance(spec.data, str | os.PathLike):
+    data = spec.data.get("train") if isinstance(spec.data, dict) else spec.data
+    if not isinstance(data, str | os.PathLike):
         return "run"
-    path = Path(str(spec.data).rpartition(":")[2])
+    path = Path(str(data).rpartition(":")[2])
     stem = path.name.split(".")[0]
     return path.parent.name if stem in {"data", "train"} and path.parent.name else stem or "run"
 

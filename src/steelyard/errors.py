@@ -203,6 +203,8 @@ EXTRA_OF = {
     "onnx": "train",
     "joblib": "train",
     "torch": "deep",
+    "safetensors": "deep",
+    "tokenizers": "deep",
     "skl2onnx": "pipelines",
     "skops": "pipelines",
     "pandas": "pipelines",

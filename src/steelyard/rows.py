@@ -10,26 +10,31 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Floats, Problem, Schema, Task
-from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_of
+from steelyard.contracts import Answer, Floats, Problem, Schema, Task
+from steelyard.data.coerce import NotThisKind, category_of, is_missing, number_of, objects
+from steelyard.data.conll import CONLL_ENDINGS, TOKENS, read_conll, write_conll
 from steelyard.data.frames import cells_of, names_of
 from steelyard.data.heaps import beside, is_heap, rows_of_files
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of, read_plain
 from steelyard.data.readers.columnar import read_parquet
+from steelyard.data.tokenised import token_column
 from steelyard.errors import DataUnreadable, RowsRefused, RunUnwritable, nearest
+from steelyard.tasks.entities import entities_of
+from steelyard.tasks.spans import as_iob2, codes_of
 
 
 def read_rows(rows: Any, reads: Schema | None = None, target: str = "label") -> Any:
     """Return a frame: of a file what it holds, of anything else itself.
 
-    CSV and JSON Lines are read with the standard library, Parquet with polars.
+    CSV, JSON Lines and CoNLL are read with the standard library, Parquet with polars. The tags of a CoNLL file become
+    the column of the target.
 
     Parameters
     ----------
@@ -55,9 +60,18 @@ def read_rows(rows: Any, reads: Schema | None = None, target: str = "label") -> 
         frame = read_plain(path)
     elif ending_of(path) in {".parquet", ".pq"}:
         frame = read_parquet(path)
+    elif ending_of(path) in CONLL_ENDINGS:
+        frame = _of_conll(path, target)
     else:
-        raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines or Parquet")
+        raise DataUnreadable(f"{path} is not a file of rows; give CSV, JSON Lines, Parquet or CoNLL")
     return frame if reads is None else beside(frame, reads, path.parent)
+
+
+def _of_conll(path: Path, target: str) -> dict[str, list[Any]]:
+    """Return the sentences of a CoNLL file; their tags, where any has some, as the target."""
+    found = read_conll(path)
+    columns: dict[str, list[Any]] = {TOKENS: list(found.tokens)}
+    return columns | {target: list(found.tags)} if target and found.is_tagged else columns
 
 
 def count(frame: Any) -> int:
@@ -67,7 +81,7 @@ def count(frame: Any) -> int:
 
 
 def targets(frame: Any, task: Task) -> NDArray[Any]:
-    """Return the coded targets of labelled rows: int64 class codes, or float64 values, shape (n,).
+    """Return the coded targets of labelled rows: int64 class codes, rows of them, or float64 values, shape (n,).
 
     Raises
     ------
@@ -75,6 +89,8 @@ def targets(frame: Any, task: Task) -> NDArray[Any]:
         If the target column is absent, a cell of it is missing, or it holds a class that the bundle never saw.
     """
     names = names_of(frame)
+    if task.problem is Problem.TAGGING:
+        return _tags(frame, names, task)
     if task.target not in names:
         raise RowsRefused(
             f"the rows have no column {task.target!r}{nearest(task.target, names)}, which holds the target; add it"
@@ -109,6 +125,28 @@ def labelled(frame: Mapping[str, list[Any]], task: Task) -> dict[str, list[Any]]
     if not any(there):
         raise RowsRefused(f"no window ends at a reading with a {task.target!r}; fill it in to measure the model")
     return {name: [c for c, known in zip(cells, there, strict=True) if known] for name, cells in frame.items()}
+
+
+def _tags(frame: Any, names: Sequence[str], task: Task) -> NDArray[Any]:
+    """Return the coded tags of labelled rows, read as IOB2 whatever their scheme."""
+    if task.target not in names:
+        raise RowsRefused(
+            f"the rows have no column {task.target!r}{nearest(task.target, names)}, which holds the tags; add it"
+        )
+    codes = {name: code for code, name in enumerate(task.classes)}
+    found = []
+    cells = cells_of(frame, task.target)
+    for row, (cell, given) in enumerate(zip(cells, token_column(cells, task.target), strict=True)):
+        if cell is None or "" in given:
+            raise RowsRefused(f"row {row} (from 0) has a token without a tag in {task.target!r}; leave such rows out")
+        tags = as_iob2(given) if codes_of(task.classes).spells else given
+        if strange := sorted({tag for tag in tags if tag not in codes}):
+            raise RowsRefused(
+                f"row {row} (from 0) has the tag {strange[0]!r} in {task.target!r}, which the bundle never saw; it "
+                f"knows {', '.join(map(repr, task.classes[:10]))}"
+            )
+        found.append(np.array([codes[tag] for tag in tags], np.int64))
+    return objects(found)
 
 
 def stakes(frame: Any, task: Task) -> Floats | None:
@@ -184,14 +222,19 @@ class Predictions:
     def _names(self) -> list[str]:
         return [*self.keys, "prediction", *(f"probability_{name}" for name in self.probabilities)]
 
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called."""
+        return ["prediction", *(f"probability_{name}" for name in self.probabilities)]
+
     def text(self, suffix: str) -> str:
         """Return the rows as CSV, or as JSON Lines where the file's name ends so."""
         if suffix in {".jsonl", ".ndjson"}:
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
         out = io.StringIO()
-        writer = csv.DictWriter(out, self._names, lineterminator="\n")
+        writer = csv.DictWriter(out, self.names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows())
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in self.rows())
         return out.getvalue()
 
     def write(self, path: Path) -> None:
@@ -213,3 +256,56 @@ class Predictions:
                 aside.unlink(missing_ok=True)
             why = problem.strerror or problem
             raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
+
+
+def _cell(value: object) -> object:
+    """Return a value as a cell of a CSV file: lists as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class TagPredictions(Predictions):
+    """Predictions of tags: a list of them each row, how probable each is, and the entities that they spell."""
+
+    tokens: Sequence[Sequence[str]] = ()
+    sureness: Sequence[list[float]] = ()
+    """The probability of each tag."""
+    entities: Sequence[list[dict[str, object]]] | None = None
+    """Of each row, with the first token, the token behind the last one, type, text and probability; ``None`` where the
+    tags spell none."""
+
+    @classmethod
+    def of(
+        cls, task: Task, tokens: Sequence[Sequence[str]], answer: Answer, ignored: tuple[str, ...]
+    ) -> TagPredictions:
+        """Return what an answer says of the tokens of some rows."""
+        rows = list(zip(answer.scores, answer.decided, strict=True))
+        tags = [[task.classes[code] for code in codes] for _, codes in rows]
+        sure = [[float(p) for p in scores[np.arange(len(codes)), codes]] for scores, codes in rows]
+        found = [
+            [asdict(one) for one in entities_of(words, own, *row)]
+            for words, own, row in zip(tokens, tags, rows, strict=True)
+        ]
+        spells = codes_of(task.classes).spells
+        return cls(list(tags), {}, ignored, tokens, sure, found if spells else None)
+
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called."""
+        return ["prediction", "probability", *(["entities"] if self.entities is not None else [])]
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return one dict a row: ``prediction`` and ``probability``, lists of one a token, and ``entities``."""
+        columns: list[Sequence[object]] = [self.prediction, self.sureness]
+        columns += [] if self.entities is None else [self.entities]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def text(self, suffix: str) -> str:
+        """Return the rows as CSV with lists in JSON, as JSON Lines, or as CoNLL, as the file's name ends."""
+        if suffix in CONLL_ENDINGS:
+            return write_conll(self.tokens, [[str(tag) for tag in tags] for tags in _lists(self.prediction)])
+        return Predictions.text(self, suffix)
+
+
+def _lists(cells: Sequence[object]) -> list[list[object]]:
+    return [list(cell) for cell in cells if isinstance(cell, list)]

@@ -36,7 +36,7 @@ def test_every_problem_of_a_spec_built_in_python_is_told_at_once():
         Spec(data=5, target="y", quality={"at_least": "high"}, wrkers=3, columns={"ignore": ["y"]})
     assert str(caught.value).splitlines() == [
         "the spec has 4 problems:",
-        "  data: must be a file, a folder, a zip, sklearn:NAME, or a data frame; got 5",
+        "  data: must be a file, a folder, a zip, files by side, sklearn:NAME, or a data frame; got 5",
         "  quality.at_least: must be a number; got 'high'",
         "  wrkers: no such field (did you mean 'workers'?)",
         "  columns.ignore[0]: names 'y', which is the target; take it off here",

@@ -43,7 +43,7 @@ def people_action(
         Of all rows.
     """
     task = dataset.task
-    if task.problem is Problem.REGRESSION:
+    if task.problem not in {Problem.BINARY, Problem.MULTICLASS}:
         return None
     where, held = validation_of(dataset)
     own = part_answer(answer, where)

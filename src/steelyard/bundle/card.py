@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.bundle.manifest import Manifest, Several, Value
-from steelyard.contracts import Task
+from steelyard.contracts import Problem, Task
 from steelyard.recipe import Recipe, describe, digest
 
 
 def card(manifest: Manifest, recipe: Recipe, size: int) -> str:
     """Return the card as Markdown."""
     task, data = manifest.task, manifest.fingerprint
-    classes = f" It answers one of {len(task.classes)} classes: {_listed(task.classes)}." if task.classes else ""
+    of = "tags for each token" if task.problem is Problem.TAGGING else "classes"
+    classes = f" It answers one of {len(task.classes)} {of}: {_listed(task.classes)}." if task.classes else ""
     return "\n".join(
         [
             f"# {task.target}: {describe(recipe)}",
@@ -72,7 +73,7 @@ def _rule(rule: Mapping[str, Any], task: Task) -> str:
         case {"rule": "line", "plus": plus, "times": times}:
             slope = "" if times == 1 else f"{times:.3g} times "
             return f": {slope}the model's number and {plus:.3g}{_ends(rule)}, where errors cost least"
-    return ""
+    return f": `O` counts {rule['times']:.3g} times{_ends(rule)}" if rule["rule"] == "outside" else ""
 
 
 def _ends(rule: Mapping[str, Any]) -> str:

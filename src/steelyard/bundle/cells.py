@@ -20,6 +20,7 @@ from steelyard.data.coerce import (
     time_of,
 )
 from steelyard.data.sequences import NoReadings, sequence_of
+from steelyard.data.tokenised import NotTokens, tokens_of
 from steelyard.errors import RowsRefused
 
 Reader = Callable[[Any], Any]
@@ -77,6 +78,16 @@ def _sequence(channels: tuple[str, ...], *, lenient: bool) -> Reader:
     return read
 
 
+_PLAIN: dict[Kind, Reader] = {
+    Kind.NUMBER: _number,
+    Kind.TIME: _time,
+    Kind.TEXT: text_of,
+    Kind.IMAGE: image_of,
+    Kind.AUDIO: sound_of,
+    Kind.TOKENS: tokens_of,
+}
+
+
 def reader(kind: Kind, notation: str = "", *, lenient: bool = False, channels: tuple[str, ...] = ()) -> Reader:
     """Return the function that reads a cell of some kind; it raises ``NotThisKind`` where the cell does not fit.
 
@@ -95,13 +106,7 @@ def reader(kind: Kind, notation: str = "", *, lenient: bool = False, channels: t
         return _sequence(channels, lenient=lenient)
     if notation or lenient:
         return _written(kind, notation, lenient=lenient)
-    return {
-        Kind.NUMBER: _number,
-        Kind.TIME: _time,
-        Kind.TEXT: text_of,
-        Kind.IMAGE: image_of,
-        Kind.AUDIO: sound_of,
-    }[kind]
+    return _PLAIN[kind]
 
 
 class RowReader:
@@ -126,7 +131,7 @@ class RowReader:
         """
         try:
             return {name: read(row[name]) for name, read in self._readers}
-        except (KeyError, TypeError, OverflowError, NotThisKind):
+        except (KeyError, TypeError, OverflowError, NotThisKind, NotTokens):
             return self._slow(row)
 
     def _slow(self, row: object) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from steelyard.bundle.manifest import MANIFEST, Manifest, Several
 from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.running import GraphModel, JoinedModel, Model
 from steelyard.bundle.signing import Trust
+from steelyard.bundle.tagging import TagModel
 from steelyard.bundle.write import same_question
 from steelyard.contracts import Answer, Artefact, Columns, Floats, Problem, Schema, Task
-from steelyard.data.coerce import to_columns
+from steelyard.data.coerce import objects, to_columns
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.recipe import Recipe
 
@@ -56,7 +57,8 @@ def load(folder: Path | str, *, threads: int = 1, trust: Trust | None = None, ve
 def _model(found: Opened, threads: int) -> Model:
     manifest = found.manifest
     if not isinstance(manifest.model, Several):
-        return GraphModel(found.artefact(), manifest.task, Schema(manifest.columns), threads=threads)
+        kind = TagModel if manifest.task.problem is Problem.TAGGING else GraphModel
+        return kind(found.artefact(), manifest.task, Schema(manifest.columns), threads=threads)
     members = []
     for name in manifest.model.members:
         member = found.member(name)
@@ -152,15 +154,19 @@ class Bundle:
         return self._model.answer(to_columns(frame, self._reads))
 
     def predict(self, frame: Any) -> NDArray[Any]:
-        """Return the decisions, shape (n,): names of classes (objects of ``str``), or float64 values."""
+        """Return the decisions, shape (n,): names of classes (objects of ``str``), lists of tags, or float64 values."""
         decided = self.answer_rows(frame).decided
         if self.task.problem is Problem.REGRESSION:
             return decided
         names: NDArray[Any] = np.array(self.task.classes, np.object_)
+        if self.task.problem is Problem.TAGGING:
+            return objects(names.take(tags).tolist() for tags in decided)
         return names.take(decided)
 
     def predict_proba(self, frame: Any) -> Floats:
         """Return the probability of each class, float64 of shape (n, classes), in the order of ``task.classes``.
+
+        Of a tagging objects of shape (n,), each float64 of shape (tokens, classes).
 
         Raises
         ------

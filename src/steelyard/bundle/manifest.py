@@ -30,6 +30,7 @@ _KINDS = {
     Kind.TIME: ("float64", "seconds since 1970-01-01 UTC, or a date as ISO 8601"),
     Kind.CATEGORY: ("string", "a category; unseen ones are answered too"),
     Kind.TEXT: ("string", "text"),
+    Kind.TOKENS: ("tokens", "a list of strings, also as JSON, or a string with white space between tokens"),
     Kind.IMAGE: ("image", "path, archive.zip::member, bytes, uint8 array or Pillow image"),
     Kind.AUDIO: ("audio", "path, archive.zip::member or bytes of a wav file"),
     Kind.SEQUENCE: ("sequence", "readings, oldest first, each a number for every channel: {channels}"),
@@ -173,6 +174,9 @@ def signature_of(task: Task, columns: Iterable[Column]) -> Signature:
     if task.problem is Problem.REGRESSION:
         unit = f"that of the column {task.target!r}"
         return Signature(inputs=inputs, outputs=(Value(name="prediction", type="float64", unit=unit),))
+    if task.problem is Problem.TAGGING:
+        tags = f"one of the {len(task.classes)} tags of {task.target!r} for each token"
+        return Signature(inputs=inputs, outputs=(Value(name="prediction", type="list of strings", unit=tags),))
     chances = (Value(name=f"probability_{c}", type="float64", unit="probability, 0 to 1") for c in task.classes)
     prediction = Value(name="prediction", type="string", unit=f"a class of {task.target!r}")
     return Signature(inputs=inputs, outputs=(prediction, *chances))

@@ -37,6 +37,8 @@ class Model:
         task, answer = self.bundle.task, self.bundle.answer_rows(model_input)
         if task.problem is Problem.REGRESSION:
             told: dict[str, Any] = {"prediction": answer.decided}
+        elif task.problem is Problem.TAGGING:
+            told = {"prediction": [[task.classes[code] for code in codes] for codes in answer.decided]}
         else:
             told = {"prediction": [task.classes[code] for code in answer.decided.tolist()]}
             told |= {f"probability_{name}": answer.scores[:, code] for code, name in enumerate(task.classes)}

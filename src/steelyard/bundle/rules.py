@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle.scores import IN_MONEY, MEASURES, is_curve, number, pooled, sureness, swayed, tempered, worth_of
+from steelyard.bundle.tags import decode, outweighed
 from steelyard.contracts import Answer, Floats, Problem, Rule, Task
+from steelyard.contracts.ragged import flattened
 from steelyard.errors import BundleRefused, nearest
 from steelyard.tasks.money import widest
+from steelyard.tasks.spans import OUTSIDE
 
 Mask = NDArray[np.bool_]
 TEMPERATURES = (1e-3, 1e3)
@@ -23,7 +26,8 @@ CHOSEN = ("low", "high", "rows")
 def answer_of(task: Task, scores: Floats, amounts: Floats | None = None) -> Answer:
     """Decide on scores.
 
-    Regression takes the value itself. Classification takes the class of the highest probability or, where the
+    Regression takes the value itself; tagging the most probable tags that are consistent
+    (:func:`steelyard.bundle.tags.decode`). Classification takes the class of the highest probability or, where the
     task says what decisions are worth, the class of the highest expected value; the first one of a tie. Amounts that
     are known when a decision is made count row by row (:func:`steelyard.bundle.scores.worth_of`).
 
@@ -44,6 +48,8 @@ def answer_of(task: Task, scores: Floats, amounts: Floats | None = None) -> Answ
     """
     if task.problem is Problem.REGRESSION:
         return Answer(scores, scores[:, 0], amounts=amounts)
+    if task.problem is Problem.TAGGING:
+        return Answer(scores, decode(task.classes, scores))
     worth = scores if task.value is None else worth_of(task, scores, amounts)
     return Answer(scores, worth.argmax(axis=1), amounts=amounts)
 
@@ -78,7 +84,7 @@ def _fields(rule: Rule, *names: str, also: tuple[str, ...] = ()) -> str | None:
 
 def _members(members: int, needed: int, task: Task) -> str | None:
     """Complain of a rule on probabilities that has another number of members than it joins, or joins values."""
-    if members == needed and task.problem is not Problem.REGRESSION:
+    if members == needed and task.problem in {Problem.BINARY, Problem.MULTICLASS}:
         return None
     noun = "one member" if needed == 1 else f"{needed} members"
     return f"is for {noun} with probabilities; got {members} and {task.problem.value}"
@@ -215,6 +221,31 @@ def _line(rule: Rule, task: Task) -> Joiner:
     return join
 
 
+# -------------------------------------------------------------------------------------------------------- tags
+
+
+def _check_outside(rule: Rule, members: int, task: Task) -> str | None:
+    if complaint := _fields(rule, "times", also=("chosen",)) or _chosen(rule):
+        return complaint
+    if members != 1 or task.problem is not Problem.TAGGING or OUTSIDE not in task.classes:
+        return f"is for one member that tags entities; got {members} and {task.problem.value}"
+    if number(rule["times"]) and rule["times"] > 0:
+        return None
+    return f"needs a factor above 0; got {rule['times']!r}"
+
+
+def _outside(rule: Rule, task: Task) -> Joiner:
+    times, outside = float(rule["times"]), task.classes.index(OUTSIDE)
+
+    def join(ask: Ask) -> Answer:
+        given = ask(0)
+        if not len(given.scores):
+            return given
+        return Answer(given.scores, decode(task.classes, outweighed(*flattened(given.scores), outside, times)))
+
+    return join
+
+
 # ------------------------------------------------------------------------------------------------- calibration
 
 
@@ -312,6 +343,7 @@ RULES: Mapping[str, Runner] = {
     "threshold": Runner(_check_threshold, _threshold),
     "odds": Runner(_check_odds, _odds),
     "line": Runner(_check_line, _line),
+    "outside": Runner(_check_outside, _outside),
     "temperature": Runner(_check_temperature, _temperature),
     "isotonic": Runner(_check_isotonic, _isotonic),
     "cascade": Runner(_check_cascade, _cascade),
@@ -322,12 +354,12 @@ RULES: Mapping[str, Runner] = {
 probabilities (of values: of themselves) and ``offsets``, made probabilities again. ``threshold``: the class of code
 ``positive`` where its score is ``at`` or more, the other one elsewhere; scores pass unchanged. ``odds``: the decision
 of most expected money if the odds of class ``positive`` were ``times`` as high; scores pass unchanged. ``line``: the
-predicted number times ``times``, and ``plus``; scores pass unchanged. ``chosen`` says within which ends, and from how
-many rows, a decision was chosen, and changes no answer. ``temperature``: the logarithms of the probabilities over
-``at``. ``isotonic``: each probability read off a rising curve (``curves``, of two classes the second's alone), then
-scaled to a sum of one. ``cascade``: the first member's answer where its ``measure`` of sureness is ``at`` or more, the
-second's elsewhere; ``escalated`` and ``promise`` say what was seen and promised when it was fitted, and change no
-answer.
+predicted number times ``times``, and ``plus``; scores pass unchanged. ``outside``: the tags of tokens if ``O`` were
+``times`` as probable; scores pass unchanged. ``chosen`` says within which ends, and from how many rows, a decision was
+chosen, and changes no answer. ``temperature``: the logarithms of the probabilities over ``at``. ``isotonic``: each
+probability read off a rising curve (``curves``, of two classes the second's alone), then scaled to a sum of one.
+``cascade``: the first member's answer where its ``measure`` of sureness is ``at`` or more, the second's elsewhere;
+``escalated`` and ``promise`` say what was seen and promised when it was fitted, and change no answer.
 """
 
 

@@ -32,7 +32,8 @@ def _runtime() -> Any:
 
 
 @functools.cache
-def _graph_fails() -> tuple[type[Exception], ...]:
+def graph_fails() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises about a graph."""
     states = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     return tuple(getattr(states, name) for name in _FAILS)
 
@@ -91,7 +92,7 @@ class GraphModel:
         self._session = session_of(artefact.graph, threads=threads)
         self._stakes = Stakes(task, schema)
         self.columns = frozenset(name for feed in artefact.feeds for name in feed.columns) | self._stakes.columns
-        _check_ends(self._session, artefact.feeds, task)
+        check_ends(self._session, artefact.feeds, task)
 
     def answer(self, columns: Columns) -> Answer:
         """Answer some rows, a batch at a time."""
@@ -126,8 +127,8 @@ class GraphModel:
     def _scores(self, tensors: Tensors, rows: int) -> Floats:
         try:
             (raw,) = self._session.run((OUTPUT,), tensors)
-        except _graph_fails() as problem:
-            raise BundleRefused(f"the graph failed on these rows: {_first_line(problem)}") from None
+        except graph_fails() as problem:
+            raise BundleRefused(f"the graph failed on these rows: {first_line(problem)}") from None
         if raw.shape != (rows, self._task.width):
             raise BundleRefused(
                 f"the graph returned scores of shape {raw.shape} for {rows} rows; "
@@ -168,7 +169,8 @@ def _refuse(scores: Floats) -> NoReturn:
     )
 
 
-def _first_line(problem: Exception) -> str:
+def first_line(problem: Exception) -> str:
+    """Return what went wrong without what ONNX Runtime adds to it."""
     return str(problem).splitlines()[0]
 
 
@@ -192,12 +194,18 @@ def session_of(graph: bytes, *, threads: int) -> Any:
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except _graph_fails() as problem:
-        raise BundleRefused(f"ONNX Runtime {ort.__version__} cannot open the graph: {_first_line(problem)}") from None
+    except graph_fails() as problem:
+        raise BundleRefused(f"ONNX Runtime {ort.__version__} cannot open the graph: {first_line(problem)}") from None
 
 
-def _check_ends(session: Any, feeds: Sequence[Feed], task: Task) -> None:
-    """Refuse a graph whose inputs are not what the feeds fill, or whose output is not the task's scores."""
+def check_ends(session: Any, feeds: Sequence[Feed], task: Task, *, axes: int = 2) -> None:
+    """Refuse a graph whose inputs are not what the feeds fill, or whose output is not the task's scores.
+
+    Raises
+    ------
+    BundleRefused
+        If either does not fit; ``axes`` are those of the scores, the last one over the classes.
+    """
     filled = [name for feed in feeds for name in feed.inputs]
     asked = [end.name for end in session.get_inputs()]
     if sorted(filled) != sorted(asked):
@@ -206,8 +214,9 @@ def _check_ends(session: Any, feeds: Sequence[Feed], task: Task) -> None:
     if ends != [(OUTPUT, "tensor(float)")]:
         raise BundleRefused(f"the graph must have one output 'scores' of float32; it has {ends}: export it again")
     shape = session.get_outputs()[0].shape
-    if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != task.width):
-        raise BundleRefused(f"the graph's scores have shape {shape}; the task needs (n, {task.width}): export it again")
+    if len(shape) != axes or (isinstance(shape[-1], int) and shape[-1] != task.width):
+        needed = ", ".join(["n", *["tokens"] * (axes - 2), str(task.width)])
+        raise BundleRefused(f"the graph's scores have shape {shape}; the task needs ({needed}): export it again")
 
 
 class JoinedModel:

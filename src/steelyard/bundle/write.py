@@ -32,7 +32,8 @@ from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.rules import check_rule
 from steelyard.bundle.running import extractors
 from steelyard.bundle.stakes import Stakes
-from steelyard.contracts import Artefact, Rule, Schema, Task
+from steelyard.bundle.tagging import tokens_column
+from steelyard.contracts import Artefact, Problem, Rule, Schema, Task
 from steelyard.errors import BundleRefused
 from steelyard.recipe import Recipe
 
@@ -99,6 +100,7 @@ def _single(model: Artefact, about: About) -> tuple[Single, set[str], dict[str, 
     described = Single(graph=GRAPH, feeds=model.feeds, files=tuple(sorted(model.files)))
     reads = {name for feed in model.feeds for name in feed.columns}
     reads |= Stakes(about.task, about.schema).columns if reads else set()
+    reads |= {tokens_column(about.schema)} if about.task.problem is Problem.TAGGING else set()
     return described, reads, {GRAPH: model.graph, **{FILES + name: content for name, content in model.files.items()}}
 
 

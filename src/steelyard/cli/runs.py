@@ -129,10 +129,14 @@ def report(run: RunPath) -> None:
 @app.command(short_help="Predict rows with a bundle.")
 def predict(
     bundle: AnyBundle,
-    rows: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.", show_default=False)],
+    rows: Annotated[Path, typer.Argument(help="CSV, JSON Lines, Parquet or CoNLL.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; unset: standard output.")] = None,
 ) -> None:
-    """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows."""
+    """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows.
+
+    Where tokens are tagged `prediction` and `probability` are lists, beside the `entities`; a file named .conll holds
+    each token with its tag.
+    """
     api = the_api()
     predictions = api.predict(bundle, rows)
     if predictions.ignored:
@@ -147,7 +151,7 @@ def predict(
 @app.command(short_help="Measure a bundle on labelled rows.")
 def evaluate(
     bundle: AnyBundle,
-    rows: Annotated[Path, typer.Argument(help="Labelled rows: CSV, JSON Lines or Parquet.", show_default=False)],
+    rows: Annotated[Path, typer.Argument(help="Labelled rows: CSV, JSON Lines, Parquet, CoNLL.", show_default=False)],
     prices: Annotated[Path | None, typer.Option(help="File of own prices.")] = None,
     threads: Annotated[int, typer.Option(help="Threads that one prediction may use.", min=1)] = 1,
     as_json: Json = False,

@@ -193,6 +193,8 @@ def is_known(kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which cells of a typed column hold something."""
     if kind is Kind.SEQUENCE:
         return np.array([bool(len(cell)) for cell in values], dtype=bool)
+    if kind is Kind.TOKENS:
+        return np.fromiter(map(bool, values), dtype=bool, count=len(values))
     nothing = "" if kind is Kind.TEXT else None
     known: NDArray[np.bool_] = ~np.isnan(values) if kind in (Kind.NUMBER, Kind.TIME) else values != nothing
     return known

@@ -12,6 +12,8 @@ Rules, by kind:
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
 * AUDIO: a path, ``archive.zip::member``, or the bytes of a wav file, untouched.
 * SEQUENCE: readings in any way that :mod:`steelyard.data.sequences` knows; a missing one has no steps.
+* TOKENS: a list of strings (numbers in it are written as strings), such a list as JSON, or a string that white space
+  parts; none is missing.
 
 A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
@@ -33,6 +35,7 @@ from steelyard.data.dates import COMPACT, MILLISECONDS, counted, date_of
 from steelyard.data.frames import cells_of, is_row, names_of
 from steelyard.data.numerals import PLAIN, numeral_of
 from steelyard.data.sequences import sequences_of
+from steelyard.data.tokenised import token_column
 from steelyard.errors import RowsRefused, nearest
 
 BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
@@ -328,6 +331,8 @@ def column(
     if kind is Kind.SEQUENCE:
         known = (None if is_missing(cell) else cell for cell in cells)
         return objects(sequences_of(known, name, channels, rule_of(Kind.NUMBER, lenient=lenient)))
+    if kind is Kind.TOKENS:
+        return token_column(cells, name)
     rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of, Kind.AUDIO: sound_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
 

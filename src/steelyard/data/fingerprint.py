@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.contracts import Schema, Split, Task
+from steelyard.contracts.ragged import flattened
 from steelyard.data.dataset import Partition
 from steelyard.data.hashing import Hashes
 from steelyard.data.schema import task_to_json
@@ -36,7 +39,13 @@ def fingerprint(schema: Schema, task: Task, rows: Split, hashes: Mapping[str, Ha
     arrays = [rows.target, rows.rows, partition.test, partition.validation, partition.calibration]
     arrays += [positions for part in partition.parts for positions in (part.fit, part.score)]
     arrays += [each for each in (rows.weights, rows.amounts) if each is not None]
-    for array in arrays:
+    for array in _plain(arrays):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _plain(arrays: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Yield arrays; of one that holds rows of tags all tags, and how many each row has."""
+    for array in arrays:
+        yield from flattened(array) if array.dtype == object else (array,)

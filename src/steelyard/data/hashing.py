@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,11 @@ def hash_strings(cells: Iterable[str | None]) -> Hashes:
     several = list(cells)
     known = {cell: 1 if cell is None else hash_bytes(cell.encode("utf-8", "surrogatepass")) for cell in set(several)}
     return np.fromiter(map(known.__getitem__, several), dtype=np.uint64, count=len(several))
+
+
+def hash_tokens(cells: Iterable[Sequence[str]]) -> Hashes:
+    """Return one hash a row of tokens; where one token ends and the next begins counts."""
+    return hash_strings("".join(f"{len(token)} {token}" for token in tokens) for tokens in cells)
 
 
 def hash_numbers(values: NDArray[np.float64]) -> Hashes:
@@ -117,6 +122,8 @@ def hash_column(kind: Kind, values: NDArray[Any]) -> Hashes:
         return hash_numbers(values)
     if kind is Kind.SEQUENCE:
         return hash_sequences(values)
+    if kind is Kind.TOKENS:
+        return hash_tokens(values)
     return hash_files(values) if kind in (Kind.IMAGE, Kind.AUDIO) else hash_strings(values)
 
 

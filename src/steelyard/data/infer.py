@@ -20,6 +20,7 @@ from steelyard.data.readers.images import SIDES
 from steelyard.data.roles import Roles
 from steelyard.data.sequences import channels_of
 from steelyard.data.table import Cells, Table
+from steelyard.data.tokens import token_columns, typed_tokens
 from steelyard.data.written import Unread, as_numbers, as_times
 from steelyard.errors import RowsRefused
 from steelyard.spec import Spec
@@ -45,7 +46,12 @@ class Typed:
 
 def typed_columns(spec: Spec, table: Table, roles: Roles) -> list[Typed]:
     """Return every column of the schema, in the order of the source."""
-    made = [_typed(name, cells, table, roles) for name, cells in table.columns.items() if name not in roles.aside]
+    tokens = token_columns(spec, table)
+    made = [
+        _tokens(name, cells, roles) if name in tokens else _typed(name, cells, table, roles)
+        for name, cells in table.columns.items()
+        if name not in roles.aside
+    ]
     prices = spec.columns.price
     return [replace(t, column=replace(t.column, price=prices.get(t.column.name))) for t in made]
 
@@ -215,6 +221,11 @@ def _text(name: str, cells: Cells, found: Found) -> Typed:
         why=found.why,
     )
     return Typed(column, values)
+
+
+def _tokens(name: str, cells: Cells, roles: Roles) -> Typed:
+    column, values, findings, unusable = typed_tokens(name, cells, _GIVEN if name in roles.kinds else "lists of words")
+    return Typed(column, values, findings, unusable)
 
 
 def _files(name: str, cells: Cells, found: Found, table: Table) -> Typed:

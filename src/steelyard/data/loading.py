@@ -24,8 +24,10 @@ from steelyard.data.roles import Roles, roles_of
 from steelyard.data.sides import sides_of, times_of, weights_of
 from steelyard.data.splits import Ground, partition, repeats
 from steelyard.data.table import Table
+from steelyard.data.tagged import code_tags, of_conflicts, of_tags, of_untagged, strata_of
 from steelyard.data.target import Target, code_target
 from steelyard.data.task import task_of
+from steelyard.data.tokens import is_tagging
 from steelyard.data.units import group_codes, latest, units_of
 from steelyard.data.value import amounts_of, with_means
 from steelyard.errors import DataUnfit
@@ -47,6 +49,8 @@ class Inspection:
     task: Task | None
     findings: tuple[Finding, ...]
     dataset: Dataset | None
+    sided: bool = False
+    """Whether the files themselves say which rows are for the test."""
 
 
 def load(spec: Spec, base: Path | None = None) -> Dataset:
@@ -92,11 +96,12 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     roles = roles_of(spec, tuple(table.columns))
     typed = typed_columns(spec, table, roles)
     unusable = [t.unusable for t in typed if t.unusable is not None]
-    target = code_target(spec, table.columns[spec.target], ~np.any(unusable, axis=0) if unusable else None)
+    target = _coded(spec, table, typed, ~np.any(unusable, axis=0) if unusable else None)
     schema = schema_of(typed)
     findings = [] if table.drawn is None else [table.drawn.finding(table.source)]
     findings += [*gathered.findings, *target.findings, *(finding for t in typed for finding in t.findings)]
     findings += checks.of_schema(schema, spec)
+    findings += () if target.problem is Problem.TAGGING else of_untagged(schema)
     findings += checks.of_size(int(target.keep.sum()), schema, spec)
     findings += checks.of_categories(int(target.keep.sum()), schema)
     task = None
@@ -122,7 +127,13 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         task=task,
         findings=tuple(findings),
         dataset=dataset,
+        sided=table.sides is not None,
     )
+
+
+def _coded(spec: Spec, table: Table, typed: Sequence[Typed], usable: NDArray[np.bool_] | None) -> Target:
+    cells = table.columns[spec.target]
+    return code_tags(spec, cells, typed, usable) if is_tagging(spec, table) else code_target(spec, cells, usable)
 
 
 def _stops(findings: Sequence[Finding]) -> bool:
@@ -154,10 +165,13 @@ class _Making:
         ground = self._ground(rows, units_of(content, groups))
         parts = partition(self.spec.split, ground)
         findings = list(checks.of_duplicates(content, parts))
-        if self.task.classes:
-            findings += checks.of_parts(rows.target, self.task, parts)
         known = parts.development
-        findings += checks.of_conflicts(content[known], rows.target[known], self.task)
+        if self.task.problem is Problem.TAGGING:
+            findings += of_tags(rows.target, self.task, parts)
+            findings += of_conflicts(content[known], rows.target[known])
+        else:
+            findings += checks.of_parts(rows.target, self.task, parts) if self.task.classes else ()
+            findings += checks.of_conflicts(content[known], rows.target[known], self.task)
         empty = list(checks.without_values(rows.columns, schema, parts))
         schema, rows = _without({f.column for f in empty if f.code == "empty_in_training"}, schema, rows)
         schema, rows, leaky = self._without_leaks(schema, rows, parts, ground.units)
@@ -194,15 +208,26 @@ class _Making:
     def _ground(self, rows: Split, units: Hashes) -> Ground:
         split, keep = self.spec.split, self.target.keep
         strata: Ints = np.zeros(len(rows), dtype=np.int64)
-        if self.task.problem is not Problem.REGRESSION and split.group is None:
+        if self.task.problem is Problem.TAGGING and split.group is None:
+            strata = strata_of(rows.target, self.task)
+        elif self.task.problem is not Problem.REGRESSION and split.group is None:
             strata = rows.target
         return Ground(
             units=units,
             strata=strata,
             index=rows.rows,
             times=self._times(units),
-            sides=None if split.column is None else sides_of(split.column, self.table.columns[split.column])[keep],
+            sides=None if (sides := self._sides()) is None else sides[keep],
         )
+
+    def _sides(self) -> NDArray[np.str_] | None:
+        """Return the side of each row, as a column or the files give it."""
+        split, given = self.spec.split, self.table.sides
+        if split.column is not None:
+            return sides_of(split.column, self.table.columns[split.column])
+        if given is not None and (also := sorted({"test", "time", "by"} & split.model_fields_set)):
+            raise DataUnfit(f"split.{also[0]}: the files already say which rows are for the test; leave it out")
+        return given
 
     def _times(self, units: Hashes) -> Floats | None:
         """Return the time of each row: of the latest of its group, where groups stay together in a split by time."""
@@ -216,6 +241,8 @@ class _Making:
         self, schema: Schema, rows: Split, parts: Partition, units: Hashes
     ) -> tuple[Schema, Split, list[Finding]]:
         """Look for leaks in the development rows, and do about them what the spec says."""
+        if self.task.problem is Problem.TAGGING:
+            return schema, rows, []
         known = rows.take(parts.development)
         evidence = Evidence(columns=known.columns, target=known.target, units=units[parts.development])
         found = leaks(evidence, schema, self.task)

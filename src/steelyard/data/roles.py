@@ -9,7 +9,7 @@ from steelyard.contracts import Kind
 from steelyard.errors import DataUnfit, nearest
 from steelyard.spec import Spec, where
 
-_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TIME)
+_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TOKENS, Kind.TIME)
 
 
 @dataclass(frozen=True, slots=True)

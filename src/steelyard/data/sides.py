@@ -11,13 +11,14 @@ from steelyard.data.table import Cells
 from steelyard.data.written import time_notation
 from steelyard.errors import DataUnfit
 
-_SIDES = {
+SIDES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "calibration": ("calibration", "calib"),
     "test": ("test", "testing"),
 }
-_SIDE_OF = {name: side for side, names in _SIDES.items() for name in names}
+SIDE_OF = {name: side for side, names in SIDES.items() for name in names}
+"""What a side may be called, and its own name."""
 
 
 def sides_of(name: str, cells: Cells) -> NDArray[np.str_]:
@@ -30,13 +31,13 @@ def sides_of(name: str, cells: Cells) -> NDArray[np.str_]:
     """
     given = categories(cells)
     for row, side in enumerate(given):
-        if side is None or side.lower() not in _SIDE_OF:
+        if side is None or side.lower() not in SIDE_OF:
             what = "nothing" if side is None else repr(side)
             raise DataUnfit(
                 f"split.column: {name!r} holds {what} in row {row} (from 0); write train, validation, calibration or "
                 "test in every row"
             )
-    sides = np.array([_SIDE_OF[side.lower()] for side in given])
+    sides = np.array([SIDE_OF[side.lower()] for side in given])
     for side in ("train", "test"):
         if not (sides == side).any():
             raise DataUnfit(f"split.column: {name!r} has no row that says {side}; write it in some rows")

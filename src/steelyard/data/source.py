@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.data.conll import CONLL_ENDINGS
 from steelyard.data.plain import CSV_ENDINGS, JSON_ENDINGS, ending_of
 from steelyard.data.readers import arrays, builtin, columnar, delimited, images
+from steelyard.data.readers.given_sides import conll_table, joined_sides, sides_in
 from steelyard.data.room import Room
+from steelyard.data.sides import SIDE_OF
 from steelyard.data.table import Table
-from steelyard.errors import DataUnreadable
+from steelyard.errors import DataUnreadable, nearest
 from steelyard.spec import Spec
 
 BUILT_IN = "sklearn:"
-_ENDINGS = ".csv, .tsv, .jsonl (.gz allowed), .parquet, .npz or .zip"
+_ENDINGS = ".csv, .tsv, .jsonl, .conll (.gz allowed), .parquet, .npz or .zip"
 
 
 def read(spec: Spec, base: Path | None) -> Table:
@@ -38,8 +43,29 @@ def read(spec: Spec, base: Path | None) -> Table:
         name = data.removeprefix(BUILT_IN)
         return Table(name=name, source=data, columns=builtin.read(name, spec.target))
     if isinstance(data, str | os.PathLike):
-        return _read_path(find(Path(data), base), spec.target, Room.of(spec))
+        return _read_path(find(Path(data), base), spec, Room.of(spec))
+    if is_files(data):
+        return _read_sides(data, base, spec)
     return Table(name="frame", source="a frame in memory", columns=columnar.read_frame(data))
+
+
+def is_files(data: Any) -> bool:
+    """Tell whether data is named as files by side."""
+    return isinstance(data, Mapping) and all(isinstance(path, str) for path in data.values())
+
+
+def _read_sides(data: Mapping[str, str], base: Path | None, spec: Spec) -> Table:
+    """Read files that are each one side of the split."""
+    files: dict[str, Path] = {}
+    for word, path in data.items():
+        side = SIDE_OF.get(word.lower())
+        if side is None or side in files:
+            why = "comes twice" if side in files else f"is no side{nearest(word, SIDE_OF)}"
+            raise DataUnreadable(f"data: {word!r} {why}; name files for train, validation, calibration and test")
+        files[side] = find(Path(path), base)
+    source = ", ".join(f"{path} ({side})" for side, path in files.items())
+    name = name_of(next(iter(files.values()))) if "train" not in files else name_of(files["train"])
+    return joined_sides(files, lambda path: _read_path(path, spec, Room.of(spec)), name, source)
 
 
 def find(path: Path, base: Path | None) -> Path:
@@ -74,8 +100,12 @@ def _near(places: list[Path]) -> str:
     return ""
 
 
-def _read_path(path: Path, target: str, room: Room) -> Table:
-    ending, name = ending_of(path), name_of(path)
+def _read_path(path: Path, spec: Spec, room: Room) -> Table:
+    ending, name, target = ending_of(path), name_of(path), spec.target
+    if path.is_dir() and (sides := sides_in(path)):
+        return joined_sides(sides, lambda file: conll_table(file, target), name, str(path))
+    if ending in CONLL_ENDINGS or (ending == ".txt" and spec.task == "tagging"):
+        return replace(conll_table(path, target), name=name)
     if path.is_dir() or ending == ".zip":
         found = images.read_folder(path, target) if path.is_dir() else images.read_zip(path, target)
         folder, archive = (path.resolve(), None) if path.is_dir() else (None, path.resolve())
@@ -109,4 +139,4 @@ def name_of(path: Path) -> str:
     ('german_credit', 'churn')
     """
     stem = path.name.partition(".")[0] or "data"
-    return path.resolve().parent.name if stem == "data" and path.resolve().parent.name else stem
+    return path.resolve().parent.name if stem in {"data", "train"} and path.resolve().parent.name else stem

@@ -173,15 +173,19 @@ def _gives_validation(how: SplitPart, sides: NDArray[np.str_]) -> bool:
     validation = bool((sides == "validation").any())
     if validation and how.folds:
         raise SpecInvalid(
-            f"split.folds: {how.folds} folds are asked for, but column {how.column!r} already says which rows are for "
+            f"split.folds: {how.folds} folds are asked for, but {_giver(how)} already says which rows are for "
             "validation; drop split.folds, or write train in those rows"
         )
     if not validation and (sides == "calibration").any():
         raise DataUnfit(
-            f"split.column: {how.column!r} has rows that say calibration but none that says validation; write "
+            f"split.column: {_giver(how)} has rows that say calibration but none that says validation; write "
             "validation in some rows, or train in those for calibration"
         )
     return validation
+
+
+def _giver(how: SplitPart) -> str:
+    return "the name of a file" if how.column is None else f"column {how.column!r}"
 
 
 def _holdout(ground: Ground, development: Ints) -> _Made:

@@ -80,7 +80,7 @@ def _write(path: Path, content: bytes) -> None:
 def _pack(dataset: Dataset) -> bytes:
     pl = need("polars", for_="storing the data")
     rows, partition = dataset.rows, dataset.partition
-    columns: dict[str, Any] = {"row": rows.rows, "target": rows.target}
+    columns: dict[str, Any] = {"row": rows.rows, "target": _listed(rows.target)}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
     columns |= {} if rows.amounts is None else {f"amount:{i}": money for i, money in enumerate(rows.amounts.T)}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
@@ -90,7 +90,9 @@ def _pack(dataset: Dataset) -> bytes:
         if column.kind is Kind.SEQUENCE:
             columns |= _packed_sequences(f"feature:{column.name}", values, len(column.channels))
             continue
-        if values.dtype == object:
+        if column.kind is Kind.TOKENS:
+            values = pl.Series(values=list(map(list, values)), dtype=pl.List(pl.String))
+        elif values.dtype == object:
             binary = any(isinstance(cell, bytes) for cell in values)
             values = pl.Series(values=values.tolist(), dtype=pl.Binary if binary else pl.String)
         columns[f"feature:{column.name}"] = values
@@ -117,6 +119,21 @@ def _sequences(frame: Any, name: str, channels: int) -> NDArray[Any]:
     readings = parts.filter(parts.list.len() > 0).explode().to_numpy()
     pool = np.array(readings.reshape(-1, channels), np.float32)  # an array of its own, which cells are views of
     return unpooled(pool, _array(frame, f"{name}:first"), _array(frame, f"{name}:steps"))
+
+
+def _listed(target: NDArray[Any]) -> Any:
+    """Return a target as it is stored: rows of tags as lists of codes."""
+    if target.dtype != object:
+        return target
+    pl = need("polars", for_="storing the data")
+    return pl.Series(values=[tags.tolist() for tags in target], dtype=pl.List(pl.Int64))
+
+
+def _target(frame: Any) -> NDArray[Any]:
+    series = frame["target"]
+    if isinstance(series.dtype, need("polars", for_="reading stored data").List):
+        return objects(np.array(tags, np.int64) for tags in series.to_list())
+    return _array(frame, "target")
 
 
 def _sides(partition: Partition) -> dict[str, Ints]:
@@ -203,11 +220,12 @@ def _rows(frame: Any, schema: Schema) -> Split:
             continue
         series = frame[f"feature:{column.name}"]
         numeric = column.kind in (Kind.NUMBER, Kind.TIME)
-        columns[column.name] = np.array(series.to_numpy()) if numeric else objects(series.to_list())
+        cells = map(tuple, series.to_list()) if column.kind is Kind.TOKENS else series.to_list()
+        columns[column.name] = np.array(series.to_numpy()) if numeric else objects(cells)
     weights: Floats | None = _array(frame, "weight") if "weight" in frame.columns else None
     money = [_array(frame, name) for name in frame.columns if name.startswith("amount:")]
     amounts = np.column_stack(money) if money else None
-    return Split(columns, _array(frame, "target"), _array(frame, "row"), weights, amounts)
+    return Split(columns, _target(frame), _array(frame, "row"), weights, amounts)
 
 
 def _partition(frame: Any, about: Mapping[str, Any]) -> Partition:

@@ -36,6 +36,8 @@ class Table:
     sounds: frozenset[str] = frozenset()
     folder: Path | None = None
     archive: Path | None = None
+    sides: NDArray[np.str_] | None = None
+    """The side of each row (train, validation, calibration, test), where the files say it."""
     drawn: Drawn | None = None
     """Which rows of a larger table these are, where they are not all."""
     sequences: Mapping[str, Column] = field(default_factory=dict)

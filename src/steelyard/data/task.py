@@ -14,6 +14,7 @@ from steelyard.data.value import value_of
 from steelyard.errors import SpecInvalid, nearest
 from steelyard.spec import Spec
 from steelyard.tasks import default_aim, metric
+from steelyard.tasks.spans import codes_of
 
 
 def task_of(spec: Spec, target: Target) -> tuple[Task, list[Finding]]:
@@ -29,9 +30,11 @@ def task_of(spec: Spec, target: Target) -> tuple[Task, list[Finding]]:
     positive, findings = _positive(spec, target)
     value: Matrix | None = None
     amounts: tuple[Amount, ...] = ()
+    if spec.value is not None and target.problem is Problem.TAGGING:
+        raise SpecInvalid("value: tags have no outcomes with a value; leave it out, and choose by quality.metric")
     if spec.value is not None:
         value, amounts = value_of(spec.value, target.problem, target.classes, positive)
-    aim = "value" if value is not None else spec.quality.metric or default_aim(target.problem)
+    aim = "value" if value is not None else spec.quality.metric or aim_of(target)
     task = Task(
         problem=target.problem,
         target=spec.target,
@@ -46,6 +49,14 @@ def task_of(spec: Spec, target: Target) -> tuple[Task, list[Finding]]:
         if refusal := metric(name).refusal(task):
             raise SpecInvalid(f"quality.metric: {refusal}")
     return task, findings
+
+
+def aim_of(target: Target) -> str:
+    """Return what is chosen by where the spec does not say: of tags that spell no entities the accuracy of tokens."""
+    assert target.problem is not None
+    if target.problem is Problem.TAGGING and not codes_of(target.classes).spells:
+        return "token_accuracy"
+    return default_aim(target.problem)
 
 
 def _positive(spec: Spec, target: Target) -> tuple[str | None, list[Finding]]:

@@ -30,6 +30,8 @@ class Look:
     """Column that says which rows are test."""
     drop: bool
     """Whether rows without a target are to be dropped."""
+    sided: bool
+    """Whether the files themselves say so."""
     unused: tuple[Column, ...]
     """Columns that are read by no model: ids and constants, and sides that are not a whole split."""
 
@@ -78,5 +80,6 @@ def _settled(asked: dict[str, Any], found: Inspection, dataset: Dataset, left_ou
         suspects=tuple(f for f in dataset.findings if f.code == "suspect"),
         sides=sides,
         drop="checks" in asked,
+        sided=found.sided,
         unused=tuple(c for c in columns if c.name != sides),
     )

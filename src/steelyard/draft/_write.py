@@ -14,7 +14,7 @@ from steelyard.draft._look import Look, look
 from steelyard.draft._words import ABOUT_IN_CHINESE, LANGUAGES
 from steelyard.errors import SpecInvalid, nearest
 from steelyard.spec import compact, parse
-from steelyard.tasks import default_aim, metric
+from steelyard.tasks import metric
 
 Line = tuple[str, str]
 """YAML, and the comment behind it."""
@@ -86,6 +86,12 @@ def _task(seen: Look, say: Mapping[str, str]) -> Iterator[Line]:
         figures = {"low": f"{values.min():.6g}", "high": f"{values.max():.6g}", "mean": f"{values.mean():.6g}"}
         yield "task: regression", say["regression"].format(**figures)
         return
+    if task.problem is Problem.TAGGING:
+        yield (
+            "task: tagging",
+            say["tagging"].format(count=len(task.classes), classes=", ".join(task.classes[:_MOST_CLASSES])),
+        )
+        return
     counts = np.bincount(values, minlength=len(task.classes))
     most = np.argsort(-counts, kind="stable")[:_MOST_CLASSES]
     listed = ", ".join(f"{_shown(task.classes[code])} ({counts[code]:,})" for code in most)
@@ -123,13 +129,16 @@ def _split(seen: Look, say: Mapping[str, str]) -> Iterator[Line]:
     if seen.sides is not None:
         yield f"split: {compact({'column': seen.sides})}", say["split-column"]
         return
+    if seen.sided:
+        yield "", say["split-files"]
+        return
     yield "split: {test: 0.2}", say["split-content"]
     dated = next((c.name for c in seen.dataset.schema.of(Kind.TIME)), None)
     yield "", say["split-more"].format(time=say["some"] if dated is None else compact(dated))
 
 
 def _quality(seen: Look, say: Mapping[str, str], lang: str) -> Iterator[Line]:
-    aim = metric(default_aim(seen.dataset.task.problem))
+    aim = metric(seen.dataset.task.aim)
     about = ABOUT_IN_CHINESE.get(aim.name, aim.about) if lang == "zh" else aim.about
     yield "quality:", say["quality"]
     yield f"  metric: {aim.name}", say["metric"].format(about=about.rstrip("."))

@@ -127,8 +127,12 @@ def check_measure(measure: str, task: Task) -> None:
     Raises
     ------
     RequestInvalid
-        If the bundle predicts values, or is asked what its decisions are worth and does not know.
+        If the bundle predicts values or tags, or is asked what its decisions are worth and does not know.
     """
+    if task.problem is Problem.TAGGING:
+        raise RequestInvalid(
+            f"{task.target!r} holds tags of tokens, and only answers of one class a row can be escalated"
+        )
     if task.problem is Problem.REGRESSION:
         raise RequestInvalid(
             f"{task.target!r} is a number, and a bundle that predicts numbers does not say how sure it is: only "

@@ -38,6 +38,7 @@ _TYPES = {
     Kind.NUMBER: "double",
     Kind.CATEGORY: "string",
     Kind.TEXT: "string",
+    Kind.TOKENS: "string",
     Kind.IMAGE: "binary",
     Kind.AUDIO: "binary",
 }
@@ -127,6 +128,8 @@ def _signature(opened: Bundle) -> dict[str, Any]:
     inputs = [{**_typed(c), "name": c.name, "required": True} for c in opened.reads.features]
     if opened.task.problem is Problem.REGRESSION:
         outputs = [{"type": "double", "name": "prediction", "required": True}]
+    elif opened.task.problem is Problem.TAGGING:
+        outputs = [{"type": "array", "items": {"type": "string"}, "name": "prediction", "required": True}]
     else:
         names = [f"probability_{name}" for name in opened.task.classes]
         outputs = [{"type": "string", "name": "prediction", "required": True}]

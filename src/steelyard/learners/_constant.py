@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from steelyard.contracts import (
@@ -12,6 +13,7 @@ from steelyard.contracts import (
     Columns,
     Feed,
     Floats,
+    Kind,
     Meter,
     Prior,
     Problem,
@@ -22,6 +24,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
+from steelyard.contracts.ragged import flattened, lengths_of, parted
 from steelyard.learners._graph import Graph
 from steelyard.learners._settings import settings_of
 from steelyard.learners._table import guess
@@ -34,6 +37,7 @@ class Constant:
 
     name = "constant"
     honours = frozenset({"settings"})
+    problems = frozenset(Problem) - {Problem.FORECASTING}
     about = "The most frequent class or the mean, whatever the row says: the least that a model must beat."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
@@ -51,10 +55,14 @@ class Constant:
         del task, schema
         return guess(seconds=0.05 + 1e-8 * rows, gain=0.0)
 
-    def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedConstant:
+    def fit(
+        self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter
+    ) -> FittedConstant | FittedOutside:
         """Average."""
         del valid, meter
         settings_of(self.name, self.space(work.task, work.schema), plan)
+        if work.task.problem is Problem.TAGGING:
+            return FittedOutside.of(train, work)
         if work.task.problem is Problem.REGRESSION:
             return FittedConstant(np.array([[_number(train, work.task)]]))
         counts = np.bincount(train.target, weights=train.weights, minlength=work.task.width)
@@ -90,3 +98,36 @@ class FittedConstant:
         scores = graph.add("Expand", graph.constant(self.answer.astype(np.float32)), shape, output="scores")
         model = graph.seal((scores, TensorProto.FLOAT, ["n", self.answer.shape[1]]))
         return Artefact(model, (Feed("numbers", ("rows",), ()),))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedOutside:
+    """One token's scores, shape (classes,): the shares of tags, whatever the token is."""
+
+    answer: Floats
+    column: str
+    rounds: int | None = None
+
+    @classmethod
+    def of(cls, train: Split, work: Work) -> FittedOutside:
+        """Count the tags of all tokens, each row by its weight."""
+        tags, lengths = flattened(train.target)
+        weights = None if train.weights is None else np.repeat(train.weights, lengths)
+        counts = np.bincount(tags.astype(np.int64), weights=weights, minlength=work.task.width)
+        return cls(counts / counts.sum(), work.schema.of(Kind.TOKENS)[0].name)
+
+    def scores(self, columns: Columns) -> NDArray[np.object_]:
+        """Return the same scores for every token."""
+        lengths = lengths_of(columns[self.column])
+        return parted(np.repeat(self.answer[None], int(lengths.sum()), axis=0), lengths)
+
+    def export(self) -> Artefact:
+        """Return a graph that reads where tokens are, and nothing of them."""
+        graph = Graph()
+        mask = graph.input("mask", TensorProto.FLOAT, ["n", "tokens"])
+        count = graph.add("Shape", mask, start=0, end=2)
+        shape = graph.add("Concat", count, graph.constant(np.array([1], np.int64)), axis=0)
+        row = graph.constant(self.answer.astype(np.float32).reshape(1, 1, -1))
+        scores = graph.add("Expand", row, shape, output="scores")
+        model = graph.seal((scores, TensorProto.FLOAT, ["n", "tokens", len(self.answer)]))
+        return Artefact(model, (Feed("token-mask", ("mask",), (self.column,)),))

@@ -53,14 +53,23 @@ class Graph:
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node of one output; attributes that are arrays are stored without a look at each element."""
         output = output or f"{op.lower()}_{len(self._nodes)}"
+        self._append(op, inputs, [output], attributes)
+        return output
+
+    def add_several(self, op: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
+        """Append a node of several outputs."""
+        made = [f"{op.lower()}_{len(self._nodes)}_{place}" for place in range(outputs)]
+        self._append(op, inputs, made, attributes)
+        return tuple(made)
+
+    def _append(self, op: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any]) -> None:
         domain = "ai.onnx.ml" if op in ML else ""
         long = {name: value for name, value in attributes.items() if isinstance(value, np.ndarray)}
         short = {name: value for name, value in attributes.items() if name not in long}
-        node = helper.make_node(op, inputs, [output], name=f"node_{output}", domain=domain, **short)
+        node = helper.make_node(op, inputs, outputs, name=f"node_{outputs[0]}", domain=domain, **short)
         for name, values in sorted(long.items()):
             _fill(node.attribute.add(), name, values)
         self._nodes.append(node)
-        return output
 
     def seal(self, *outputs: tuple[str, int, Shape]) -> bytes:
         """Return the checked model with the given outputs: name, element type, shape."""

@@ -164,7 +164,7 @@ def _array(one: Input, rows: Sequence[Row]) -> NDArray[Any]:
     try:
         if dtype.kind == "O":
             made = np.empty(len(cells), object)
-            made[:] = [None if cell in _MISSING else str(cell) for cell in cells]
+            made[:] = [_written(cell) for cell in cells]
         else:
             made = _numbers(cells, dtype)
         return made.reshape(sides)
@@ -180,3 +180,10 @@ def _numbers(cells: Sequence[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind != "f" and not np.isfinite(values).all():
         raise ValueError("a value is missing")
     return values.astype(dtype)
+
+
+def _written(cell: Any) -> str | None:
+    """Return a cell as text: a list of tokens as JSON."""
+    if isinstance(cell, list | tuple):
+        return orjson.dumps(cell).decode()
+    return None if cell in _MISSING else str(cell)

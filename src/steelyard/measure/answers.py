@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.contracts.ragged import flattened
 from steelyard.errors import SteelyardError
 from steelyard.tasks.metric import are_probabilities
 
@@ -31,8 +32,40 @@ def check_answer(
         If there are no rows; a shape differs; the answer is not finite or, for classes, no probabilities; a decided
         class does not exist; or a weight is not positive.
     """
+    if task.problem is Problem.TAGGING:
+        why = _tags(task, target, answer) or _numbers_of_rows(len(target), weights, groups)
+        if why:
+            raise AnswerUnfit(f"cannot measure {task.target!r}: {why}")
+        return
     if why := _shapes(task, target, answer, weights, groups) or _numbers(task, answer, weights) or _money(task, answer):
         raise AnswerUnfit(f"cannot measure {task.target!r}: {why}")
+
+
+def _tags(task: Task, target: NDArray[Any], answer: Answer) -> str | None:
+    """Complain of answers to rows of tokens that do not fit them."""
+    if not len(target):
+        return "there are no rows; give at least one row with tags"
+    if not len(target) == len(answer.scores) == len(answer.decided):
+        return f"{len(answer.decided):,} rows are answered of {len(target):,}; answer each"
+    for row, (tags, own, scores) in enumerate(zip(target, answer.decided, answer.scores, strict=True)):
+        if own.shape != tags.shape or scores.shape != (len(tags), task.width):
+            return f"row {row} (from 0) has {len(tags)} tokens, and is answered for {len(own)}"
+    scores, _ = flattened(answer.scores)
+    decided, _ = flattened(answer.decided)
+    if len(scores) and not are_probabilities(scores):
+        return "scores must be probabilities that add up to one in each token"
+    if ((decided < 0) | (decided >= task.width)).any():
+        return f"decisions must be codes of tags from 0 to {task.width - 1}"
+    return None
+
+
+def _numbers_of_rows(rows: int, weights: Floats | None, groups: Ints | None) -> str | None:
+    for name, each in (("weights", weights), ("groups", groups)):
+        if each is not None and each.shape != (rows,):
+            return f"{name} must have shape {(rows,)}, one a row; got {each.shape}"
+    if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
+        return "row weights must be positive numbers; drop the rows that weigh nothing"
+    return None
 
 
 def _shapes(

@@ -13,6 +13,8 @@ binary       ``decided``: [tp, fp, tn, fn] as decided; ``thresholds``: 101 at mo
              positive class, from 0 (all positive) to above 1 (none); ``rates``: the same four at each
 multiclass   ``confusion``: shares by true class (rows) and decided class (columns); beyond :data:`WIDE` classes
              ``cells``: [true, decided, share], those that are not zero
+tagging      ``types``: by type of entity [found rightly, predicted, there], ``tags``: the same of tokens by tag,
+             both in shares of all tokens; ``tokens``: how many there are
 regression   ``mean_over`` and ``mean_under``: the mean excess and the mean lack; ``shifts``: 101 at most, what is
              added to every prediction, and ``rates``: the same two at each
 ============ ==============================================================================================
@@ -27,7 +29,10 @@ from numpy.typing import NDArray
 
 from steelyard.bundle.scores import regret
 from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.contracts.ragged import flattened
 from steelyard.tasks.money import brought
+from steelyard.tasks.spans import codes_of
+from steelyard.tasks.tagging import tally
 
 GRID = 101
 WIDE = 30
@@ -67,6 +72,8 @@ def outcomes(task: Task, target: NDArray[Any], answer: Answer, weights: Floats |
     """
     share = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
     share = share / share.sum()
+    if task.problem is Problem.TAGGING:
+        return {"rows": len(target), **_tags(task, target, answer, share)}
     count = {Problem.BINARY: _binary, Problem.MULTICLASS: _several, Problem.REGRESSION: _number}[task.problem]
     found = {"rows": len(target), **count(task, target, answer, share)}
     if answer.amounts is not None and task.amounts:
@@ -119,6 +126,26 @@ def _several(task: Task, target: NDArray[Any], answer: Answer, share: Floats) ->
     true, decided = np.nonzero(table)
     shares = _rounded(table[true, decided])
     return {"cells": [list(cell) for cell in zip(true.tolist(), decided.tolist(), shares, strict=True)]}
+
+
+def _tags(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> Json:
+    """Return entities by type and tokens by tag: found rightly, predicted, and there; per token."""
+    found = tally(task.classes, target, answer.decided)
+    truth, lengths = flattened(target)
+    own, _ = flattened(answer.decided)
+    truth, own, each = truth.astype(np.int64), own.astype(np.int64), np.repeat(share, lengths)
+    tokens = float(share @ lengths) or 1.0
+    types = [share @ part / tokens for part in (found.hits, found.called, found.true)]
+    tags = [
+        np.bincount(codes, weights=weights, minlength=task.width) / tokens
+        for codes, weights in ((truth, each * (truth == own)), (own, each), (truth, each))
+    ]
+    names = codes_of(task.classes).kinds
+    return {
+        "tokens": int(lengths.sum()),
+        "types": {name: _rounded(np.array([part[i] for part in types])) for i, name in enumerate(names)},
+        "tags": {name: _rounded(np.array([part[i] for part in tags])) for i, name in enumerate(task.classes)},
+    }
 
 
 def _number(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> Json:

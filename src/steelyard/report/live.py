@@ -52,7 +52,8 @@ class LiveView:
         """Show what the data is."""
         self._aim = metric(dataset.task.aim)
         rows, features = len(dataset.originals), len(dataset.schema.features)
-        kind = "regression" if dataset.task.problem is Problem.REGRESSION else f"{len(dataset.task.classes)} classes"
+        of = "tags" if dataset.task.problem is Problem.TAGGING else "classes"
+        kind = "regression" if dataset.task.problem is Problem.REGRESSION else f"{len(dataset.task.classes)} {of}"
         self._phase = "searching"
         self._say(f"{rows:,} rows, {features} features, {kind}, validation: {dataset.partition.protocol}")
 

@@ -199,8 +199,11 @@ def _confusion(found: Json, task: Json) -> Markup | None:
             Cell(tag("span", f"{n:,}", tag("small", f" {n / total:.0%}"), class_=_shade(n / most)), n) for n in row
         ]
         rows.append(((name, *cells), ""))
-    heads: list[Head] = ["true class", *(("called {0}", str(name)) for name in task["classes"])]
-    caption = say("Confusion on {0} validation rows, with shares of each true class", f"{found['rows']:,}")
+    words, of = "Confusion on {0} validation rows, with shares of each true class", "true class"
+    if task["problem"] == "tagging":
+        words, of = "Confusion on {0} validation tokens, with shares of each true tag", "true tag"
+    heads: list[Head] = [of, *(("called {0}", str(name)) for name in task["classes"])]
+    caption = say(words, f"{found['rows']:,}")
     return table(heads, rows, name="confusion", numbers=range(1, len(counts) + 1), caption=caption, class_="confusion")
 
 

@@ -19,6 +19,7 @@ from steelyard.report.sections import (
     trials_table,
 )
 from steelyard.report.shell import PAGE, button, document
+from steelyard.report.tags_section import tags_section
 from steelyard.report.use_sections import capacity_section, judged_section, right_section
 from steelyard.report.value import sentences
 from steelyard.report.words import Json, headline, keeps
@@ -54,7 +55,8 @@ def _top(report: Json) -> Markup:
 def _predicts(report: Json) -> Markup:
     counts, task = report["row_counts"], report["task"]
     number = task["problem"] == "regression"
-    kind = say("a number") if number else say("{0} classes", str(len(task["classes"])))
+    many = "{0} tags" if task["problem"] == "tagging" else "{0} classes"
+    kind = say("a number") if number else say(many, str(len(task["classes"])))
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     predicts, rows = say("Predicts {0}:", task["target"]), say("rows: {0}", sizes)
     return join(predicts, " ", kind, "; ", rows, "; ", say("validation: {0}", report["protocol"]), ".")
@@ -72,6 +74,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("What each lever earned", levers_section(report)),
         _section("Machines over the day", capacity_section(report)),
         _section("Frontier", frontier_table(report) if report["frontier"] else None),
+        _section("By type and tag", tags_section(report)),
         _section("Right and wrong", judged_section(report)),
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from steelyard.contracts import Task, Trial
+from steelyard.contracts import Problem, Task, Trial
 from steelyard.data import Dataset
 from steelyard.decide import Candidate, candidate
 from steelyard.decide.altered import plain
@@ -61,7 +61,8 @@ def compare(
     busy = {t.number: t.weight.busy.value for t in trials if t.weight is not None}
     rows = Outcomes.of(dataset) if left() else None
     judged = None if rows is None else judge(dataset, rows, pairs.answer(chosen))
-    priced, spreads = ({}, {}) if rows is None else _priced(rows, pairs, _best(found, task, chosen), left)
+    spared = rows is None or task.problem is Problem.TAGGING  # nobody says what a row of tags is worth
+    priced, spreads = ({}, {}) if rows is None or spared else _priced(rows, pairs, _best(found, task, chosen), left)
     for first, second in _wanted(found, busy, task):
         if not left():
             break

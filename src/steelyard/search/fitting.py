@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from steelyard.clock import Phase, phase
-from steelyard.contracts import FEATURES, Fitted, Ints, Learner, Meter, Schema, Split, Work
+from steelyard.contracts import FEATURES, Fitted, Ints, Learner, Meter, Problem, Refusal, Schema, Split, Task, Work
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
 from steelyard.registry import learners, levers
 from steelyard.search.making import Bench, Pruned
+
+OF_ROWS = frozenset({Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION})
+"""What a learner does that does not say more."""
 
 
 class Refused(Exception):
@@ -88,7 +91,7 @@ def trainer_of(
     """
     learner, task = learners().get(recipe.learner), bench.dataset.task
     schema = _kept(bench.dataset.schema, columns_of(recipe.plan))
-    if refusal := learner.accepts(task, schema):
+    if refusal := refusal_of(learner, task, schema):
         raise Refused(refusal.sentence)
     asked = {step.lever for step in recipe.plan.parts} - ENGINE
     if recipe.plan.settings:
@@ -108,6 +111,13 @@ def trainer_of(
         ships_as=ships_as or recipe,
         teach=teach,
     )
+
+
+def refusal_of(learner: Learner, task: Task, schema: Schema) -> Refusal | None:
+    """Return why a learner cannot do a task; one that names no ``problems`` does those of a table's rows alone."""
+    if task.problem in getattr(learner, "problems", OF_ROWS):
+        return learner.accepts(task, schema)
+    return Refusal(f"{learner.name} does no {task.problem.value}: it answers rows with a class or a number.")
 
 
 def cut_short(fitted: Fitted) -> bool:

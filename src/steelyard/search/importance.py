@@ -46,7 +46,7 @@ class Importance:
         size = -(-len(names) // GROUPS)
         groups = [names[start : start + size] for start in range(0, len(names), max(size, 1))]
         rows = self._some(part, bundle, len(groups))
-        if len(names) < 2 or not len(rows):
+        if len(names) < 2 or not len(rows) or dataset.task.problem is Problem.TAGGING:
             return
         split = dataset.rows.take(rows)
         before = _losses(dataset.task, split, bundle.answer(split.columns))

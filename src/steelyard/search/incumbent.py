@@ -202,6 +202,8 @@ def _there(columns: tuple[str, ...], dataset: Dataset, who: str) -> None:
 
 def _decisions(cells: list[object], name: str, task: Task) -> NDArray[Any]:
     """Return past decisions as class codes or values."""
+    if task.problem is Problem.TAGGING:
+        raise DataUnfit(f"column {name!r}: decisions on tokens cannot be given as a column yet; give a bundle instead")
     if task.problem is Problem.REGRESSION:
         return _numbers(cells, name)
     codes = {label: code for code, label in enumerate(task.classes)}

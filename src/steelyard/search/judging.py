@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from steelyard.contracts import Answer, Floats, Problem
+from steelyard.contracts.ragged import flattened
 from steelyard.data import Dataset
 from steelyard.search.judged import BINS, MOST_CLASSES, Judged
 from steelyard.search.making import part_answer
@@ -19,6 +20,11 @@ def judge(dataset: Dataset, outcomes: Outcomes, answer: Answer) -> Judged | None
     """Return what became of one model's answers, every row counted once; ``None`` where some are no numbers."""
     task, own = dataset.task, part_answer(answer, outcomes.where)
     target = np.asarray(outcomes.target)
+    if task.problem is Problem.TAGGING:  # judged token by token
+        target, own = (
+            flattened(target)[0].astype(np.int64),
+            Answer(*(flattened(a)[0] for a in (own.scores, own.decided))),
+        )
     if task.problem is Problem.REGRESSION:
         said, came = np.asarray(own.decided, dtype=np.float64), target.astype(np.float64)
     elif task.problem is Problem.BINARY:

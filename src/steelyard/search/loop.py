@@ -23,6 +23,7 @@ from steelyard.search.codec import trial_to_json
 from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.experience import experience
+from steelyard.search.fitting import refusal_of
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.incumbent import INCUMBENT
 from steelyard.search.journal import Journal
@@ -71,7 +72,7 @@ def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tup
     names = allowed(learners().names(), spec.learners.only, spec.learners.without)
     willing, reads, refused = [], {}, []
     for learner in map(learners().get, names):
-        refusal = learner.accepts(dataset.task, dataset.schema)
+        refusal = refusal_of(learner, dataset.task, dataset.schema)
         columns = None if refusal is None else readable(learner, dataset.task, dataset.schema)
         if refusal is None or columns is not None:
             willing.append(learner)

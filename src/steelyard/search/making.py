@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.bundle import About, Bundle, Joined, load, write
 from steelyard.clock import Phase, phase
 from steelyard.contracts import Answer, Artefact, Floats, Ints, Job, Problem, Rule, Split, Task, Work
+from steelyard.contracts.ragged import flattened
 from steelyard.data import Dataset
 from steelyard.errors import SteelyardError
 from steelyard.recipe import Recipe
@@ -83,8 +85,12 @@ class Answers:
         self._dataset = dataset
         self._scored = dataset.partition.scored
         rows, task = len(self._scored), dataset.task
-        self._scores = np.full((rows, task.width), np.nan)
-        self._decided = np.zeros(rows, dtype=np.float64 if task.problem is Problem.REGRESSION else np.int64)
+        self._scores: NDArray[Any] = np.full((rows, task.width), np.nan)
+        self._decided: NDArray[Any] = np.zeros(
+            rows, dtype=np.float64 if task.problem is Problem.REGRESSION else np.int64
+        )
+        if task.problem is Problem.TAGGING:
+            self._scores, self._decided = np.empty(rows, object), np.empty(rows, object)
 
     def put(self, rows: Ints, answer: Answer) -> None:
         """Place the answers of some rows, given as positions in the data set."""
@@ -122,6 +128,8 @@ def check_parity(task: Task, own: Floats, shipped: Floats, target: np.ndarray[An
     if task.problem is Problem.REGRESSION:
         step = float(np.spacing(np.float32(np.max(np.abs(shipped), initial=0.0))))  # a graph's scores are float32
         spread = max(float(np.std(target)), step / PARITY) or 1.0
+    if task.problem is Problem.TAGGING:
+        own, shipped = flattened(own)[0], flattened(shipped)[0]
     worst = float(np.max(np.abs(own - shipped), initial=0.0)) / spread
     if not worst <= PARITY:
         unit = "standard deviations of the target" if task.problem is Problem.REGRESSION else "in probability"

@@ -18,6 +18,7 @@ import numpy as np
 
 from steelyard.clock import Phase, Times, phase
 from steelyard.contracts import Answer, Ending, Rule
+from steelyard.contracts.ragged import flattened, lengths_of, parted
 from steelyard.data import Dataset, store
 from steelyard.errors import RunUnreadable, RunUnwritable
 from steelyard.recipe import Given, Recipe, digest, from_json, to_json
@@ -126,6 +127,8 @@ class Store:
         file = self.place(recipe) / "answers.npz"
         try:
             with np.load(file, allow_pickle=False) as kept:
+                if "lengths" in kept:  # rows of tokens, laid one behind the other
+                    return Answer(*(parted(kept[name], kept["lengths"]) for name in ("scores", "decided")))
                 return Answer(kept["scores"], kept["decided"], amounts=kept.get("amounts"))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
             raise _damaged(file) from problem
@@ -152,6 +155,9 @@ class Store:
         """Complete a folder made by :meth:`aside` and give it its final name."""
         with (folder / "answers.npz").open("wb") as out:
             arrays: dict[str, Any] = {"scores": answer.scores, "decided": answer.decided}
+            if answer.scores.dtype == object:
+                arrays = {name: flattened(rows)[0] for name, rows in arrays.items()}
+                arrays["lengths"] = lengths_of(answer.decided)
             np.savez(out, **arrays if answer.amounts is None else arrays | {"amounts": answer.amounts})
             _flush(out.fileno())
         with (folder / "outcome.json").open("w", encoding="utf-8") as text:

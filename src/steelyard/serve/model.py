@@ -52,7 +52,7 @@ class Served:
         does not stretch.
     """
 
-    __slots__ = ("_clock", "batch", "bundle", "digest", "layout", "name", "pace", "predicts_value", "version")
+    __slots__ = ("_clock", "batch", "bundle", "digest", "layout", "name", "pace", "predicts_value", "tags", "version")
 
     def __init__(self, name: str, version: str, bundle: Bundle, *, threads: int = 1) -> None:
         self.name, self.version, self.bundle = name, version, bundle
@@ -62,6 +62,8 @@ class Served:
         """Of the bundle's manifest, which names the digest of every other file."""
         self.predicts_value = bundle.task.problem is Problem.REGRESSION
         """Whether it predicts a number, not a class."""
+        self.tags = bundle.task.problem is Problem.TAGGING
+        """Whether it tags tokens."""
         self.pace = Pace()
         self.batch = 1
         """Rows that are best computed at once, as measured by :meth:`warm_up`."""
@@ -170,6 +172,8 @@ def _example_cell(column: Column) -> Any:
             return np.zeros((_STEPS, len(column.channels)), np.float32)
         case Kind.TEXT:
             return "some words of text"
+        case Kind.TOKENS:
+            return ("some", "words", "of", "text")
     return None
 
 

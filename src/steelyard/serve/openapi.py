@@ -11,6 +11,7 @@ from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
 from steelyard.serve.oip.datatypes import MOST_AXES
 from steelyard.serve.oip.signature import ROWS, outputs_of, takes_rows
+from steelyard.serve.tagged import schema_of
 
 _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.NUMBER: {"type": ["number", "string", "boolean", "null"]},
@@ -18,6 +19,11 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.CATEGORY: {"type": ["string", "number", "boolean", "null"]},
     Kind.TEXT: {"type": ["string", "null"]},
     Kind.SEQUENCE: {"type": ["array", "null"], "description": "readings, oldest first: numbers by channel"},
+    Kind.TOKENS: {
+        "type": ["array", "string", "null"],
+        "items": {"type": ["string", "number"]},
+        "description": "a list of tokens, or a text with white space between them",
+    },
     Kind.IMAGE: {"type": "string", "contentEncoding": "base64", "description": "the bytes of an image file"},
     Kind.AUDIO: {"type": "string", "contentEncoding": "base64", "description": "the bytes of a wav file"},
 }
@@ -310,8 +316,11 @@ def _reading(column: Column) -> dict[str, Any]:
 
 def _predictions(served: Served) -> dict[str, Any]:
     number = {"type": "number"}
-    if served.predicts_value:
-        one: dict[str, Any] = {"value": number}
+    one: dict[str, Any]
+    if served.tags:
+        one = dict(schema_of(served))
+    elif served.predicts_value:
+        one = {"value": number}
     else:
         chances = {"type": "object", "properties": dict.fromkeys(served.task.classes, number)}
         one = {"label": {"enum": list(served.task.classes)}, "probabilities": chances}

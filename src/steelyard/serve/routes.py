@@ -51,7 +51,7 @@ async def predict(app: App, request: Request) -> Reply:
     asking = app.asking(request)
     body = await app.read(request)
     table = await app.apart(len(body), rows.read, deployed.served, body, app.settings.limits)
-    return json_reply(rows.reply(await endpoint.answer(deployed, table, asking)))
+    return json_reply(rows.reply(await endpoint.answer(deployed, table, asking), table))
 
 
 async def infer(app: App, request: Request, name: str, version: str = "") -> Reply:

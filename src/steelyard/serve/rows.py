@@ -13,6 +13,7 @@ from steelyard.serve.faults import malformed, unfit
 from steelyard.serve.limits import Limits, json_object, name_of
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
+from steelyard.serve.tagged import told
 from steelyard.serve.wire import FILES, from_base64
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -35,8 +36,12 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     limits.check_rows(len(rows))
     sequences = {name for name, column in served.layout.columns.items() if column.kind is Kind.SEQUENCE}
     limits.check_elements(len(rows) * len(served.layout.columns) + _readings(rows, sequences))
+    tokens = {name for name, column in served.layout.columns.items() if column.kind is Kind.TOKENS}
     files = {name: column.kind for name, column in served.layout.columns.items() if column.kind in FILES}
-    return served.layout.of_cells([_cells(served, row, place, files, sequences) for place, row in enumerate(rows)])
+    cells = [_cells(served, row, place, files, (sequences, tokens)) for place, row in enumerate(rows)]
+    if tokens:
+        limits.check_elements(sum(len(row[name]) for row in cells for name in tokens))
+    return served.layout.of_cells(cells)
 
 
 def _readings(rows: list[Any], sequences: set[str]) -> int:
@@ -49,12 +54,15 @@ def _width(cell: list[Any]) -> int:
     return max((len(reading) for reading in cell if type(reading) in (list, dict)), default=1)
 
 
-def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind], sequences: set[str]) -> Cells:
+def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind], nested: tuple[set[str], set[str]]) -> Cells:
+    """Return the typed cells of a row; ``nested`` are the columns of sequences, and those of tokens."""
+    sequences, tokens = nested
     if type(row) is not dict:
         raise malformed(f"row {place} (from 0) must be an object of values by column; got {name_of(row)}")
     if not _SCALARS.issuperset(map(type, row.values())):
-        nested = (name for name, cell in row.items() if type(cell) not in _SCALARS and name not in sequences)
-        if (name := next(nested, None)) is not None:
+        odd = [name for name, cell in row.items() if type(cell) not in _SCALARS and name not in sequences]
+        if other := [name for name in odd if name not in tokens or type(row[name]) is not list]:
+            name = other[0]
             raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
     if files:
         row = {**row, **{name: _file(row[name], name, kind) for name, kind in files.items() if name in row}}
@@ -78,11 +86,13 @@ def _file(cell: Any, name: str, kind: Kind) -> bytes:
     return FILES[kind](from_base64(cell, name), name)
 
 
-def reply(answered: Answered) -> Mapping[str, Any]:
-    """Return what is answered: a label with probabilities, or a value, for each row, and which stage answered it."""
+def reply(answered: Answered, table: Table) -> Mapping[str, Any]:
+    """Return what is answered: a label with probabilities, tags, or a value, for each row, and which stage answered."""
     served, answer = answered.served, answered.answer
-    if served.predicts_value:
-        predictions: list[dict[str, Any]] = [{"value": value} for value in answer.decided.tolist()]
+    if served.tags:
+        predictions = told(served, table, answer)
+    elif served.predicts_value:
+        predictions = [{"value": value} for value in answer.decided.tolist()]
     else:
         classes = served.task.classes
         predictions = [

@@ -107,6 +107,7 @@ class ColumnsPart(Part):
     text: tuple[Word, ...] = Field((), description="Columns to read as free text.")
     image: tuple[Word, ...] = Field((), description="Columns of image files, relative to the data file.")
     audio: tuple[Word, ...] = Field((), description="Columns of wav files, relative to the data file.")
+    tokens: tuple[Word, ...] = Field((), description="Columns of tokens: lists of words, or words with spaces between.")
     time: tuple[Word, ...] = Field((), description="Columns to read as dates.")
     weight: Word | None = Field(None, description="Column of positive row weights; never a feature.")
     price: dict[Word, Cost] = Field(

@@ -21,9 +21,13 @@ from steelyard.units import Money
 if TYPE_CHECKING:
     from steelyard.spec._spec import Spec
 
-KINDS = ("number", "category", "text", "image", "audio", "time")
+KINDS = ("number", "category", "text", "image", "audio", "tokens", "time")
 
-_OF_TASK = {"regression": {Kind.REGRESSION}, "classification": {Kind.BINARY, Kind.MULTICLASS}}
+_OF_TASK = {
+    "regression": {Kind.REGRESSION},
+    "classification": {Kind.BINARY, Kind.MULTICLASS},
+    "tagging": {Kind.TAGGING},
+}
 
 
 def broken_rules(spec: Spec) -> Iterator[Problem]:

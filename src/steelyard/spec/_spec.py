@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -41,9 +41,18 @@ def _source(value: object) -> object:
         if not str(value).strip():
             raise ValueError("empty")
         return str(value)
+    if _is_sides(value):
+        return {str(side): str(path) for side, path in value.items()}
     if hasattr(value, "columns") or _is_table(value):
         return value
     raise ValueError("neither a path nor a table")
+
+
+def _is_sides(value: object) -> TypeGuard[Mapping[str, str | PathLike[str]]]:
+    """Tell whether these are files by side: ``{train: ..., test: ...}``."""
+    if not isinstance(value, Mapping) or not value:
+        return False
+    return all(isinstance(path, str | PathLike) and str(path).strip() for path in value.values())
 
 
 def _is_table(value: object) -> bool:
@@ -56,8 +65,8 @@ def _is_table(value: object) -> bool:
 Source = Annotated[
     Any,
     BeforeValidator(_source),
-    WithJsonSchema({"type": "string"}),
-    Words("a file, a folder, a zip, sklearn:NAME, or a data frame"),
+    WithJsonSchema({"type": ["string", "object"], "additionalProperties": {"type": "string"}}),
+    Words("a file, a folder, a zip, files by side, sklearn:NAME, or a data frame"),
 ]
 
 
@@ -89,7 +98,9 @@ class Spec(Part):
     )
     data: Source = Field(description="What to learn from; a path is relative to the spec or to STEELYARD_DATA.")
     target: Word = Field(description="Column to predict.", min_length=1)
-    task: Literal["classification", "regression"] | None = Field(None, description="Unset: inferred from the target.")
+    task: Literal["classification", "regression", "tagging"] | None = Field(
+        None, description="Unset: inferred from the target."
+    )
     positive: Word | None = Field(None, description="The class that precision, recall and outcomes speak of.")
     columns: ColumnsPart = Field(
         default_factory=ColumnsPart,
@@ -200,7 +211,7 @@ class Spec(Part):
         budget:
           money: 5 USD
         """
-        frame = not isinstance(self.data, str)
+        frame = not (isinstance(self.data, str) or _is_sides(self.data))
         given = self.model_copy(update={"data": "<frame>"}) if frame else self
         return dump(given.model_dump(mode="json", exclude_unset=True))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Answer, Floats, Ints, Problem, Task
 from steelyard.errors import Exit, SteelyardError
+from steelyard.tasks.spans import codes_of
 
 CLASSIFICATION = frozenset({Problem.BINARY, Problem.MULTICLASS})
 SLACK = 1e-3
@@ -28,7 +29,7 @@ class MetricUnfit(SteelyardError):
 class Rows:
     """Rows with their true target and a model's answer: all that a metric looks at.
 
-    ``target`` has shape (n,): class codes or values, as in :class:`steelyard.contracts.Split`.
+    ``target`` has shape (n,): class codes, values or rows of tags, as in :class:`steelyard.contracts.Split`.
     """
 
     task: Task
@@ -73,6 +74,8 @@ class Rows:
 
     def usable(self, needs: str) -> bool:
         """Whether there are rows, and what a metric needs of the answer is finite (and, for classes, probabilities)."""
+        if self.task.problem is Problem.TAGGING:  # what was decided on tokens are codes, which are finite
+            return len(self.target) > 0
         numbers = self.answer.scores if needs == "scores" else self.answer.decided
         if not len(self.target) or not np.isfinite(numbers).all():
             return False
@@ -112,6 +115,8 @@ class Metric:
     """Whether, in a binary task, it speaks of the positive class, and so needs one to be named."""
     priced: bool = False
     """Whether it speaks of the task's value of outcomes, and so needs one."""
+    spans: bool = False
+    """Whether it speaks of entities, and so needs tags that spell some (``B-`` and ``I-`` with a type)."""
     per_class: bool = False
     """Whether one resample takes a pass over the rows for each class, and so costs that much more."""
 
@@ -122,6 +127,8 @@ class Metric:
             return f"metric {self.name!r} is for {suits}, not for {task.problem}; leave it out or choose another"
         if self.positive and task.problem is Problem.BINARY and task.positive is None:
             return f"metric {self.name!r} speaks of the positive class; name it with `positive:` in the spec"
+        if self.spans and not codes_of(task.classes).spells:
+            return f"metric {self.name!r} speaks of entities, and these tags spell none (B- and I-); use token_accuracy"
         if self.priced and task.value is None:
             return f"metric {self.name!r} needs the money that outcomes are worth; give `value:` in the spec"
         return None

@@ -6,11 +6,12 @@ import math
 
 from steelyard.contracts import Problem, Task
 from steelyard.errors import nearest
-from steelyard.tasks import decided, money, probabilities, ranking, regression
+from steelyard.tasks import decided, money, probabilities, ranking, regression, tagging
 from steelyard.tasks.metric import CLASSIFICATION, Metric, MetricUnfit
 
 BINARY = frozenset({Problem.BINARY})
 REGRESSION = frozenset({Problem.REGRESSION})
+TAGGING = frozenset({Problem.TAGGING})
 
 _TABLE = (
     Metric(
@@ -195,6 +196,53 @@ _TABLE = (
         figure=regression.mape,
     ),
     Metric(
+        name="entity_f1",
+        about="Harmonic mean of precision and recall of entities, found whole and of the right type.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=TAGGING,
+        figure=tagging.entity_f1,
+        spans=True,
+    ),
+    Metric(
+        name="entity_precision",
+        about="Share of predicted entities that are there, whole and of the right type.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=TAGGING,
+        figure=tagging.entity_precision,
+        spans=True,
+    ),
+    Metric(
+        name="entity_recall",
+        about="Share of the entities that are found, whole and of the right type.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=TAGGING,
+        figure=tagging.entity_recall,
+        spans=True,
+    ),
+    Metric(
+        name="token_accuracy",
+        about="Share of tokens whose tag is right.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=TAGGING,
+        figure=tagging.token_accuracy,
+    ),
+    Metric(
         name="value",
         about="Money that a thousand decisions bring, at the value of outcomes in the spec; numbers: of errors.",
         better="higher",
@@ -211,7 +259,12 @@ _TABLE = (
 METRICS: dict[str, Metric] = {each.name: each for each in _TABLE}
 """Every metric by name."""
 
-_AIM = {Problem.BINARY: "roc_auc", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "rmse"}
+_AIM = {
+    Problem.BINARY: "roc_auc",
+    Problem.MULTICLASS: "accuracy",
+    Problem.REGRESSION: "rmse",
+    Problem.TAGGING: "entity_f1",
+}
 
 
 def metric(name: str, task: Task | None = None) -> Metric:

@@ -19,6 +19,7 @@ from PIL import Image
 from steelyard.bundle import About, Bundle, load, write
 from steelyard.bundle.manifest import CARD, Single
 from steelyard.contracts import Answer, Column, Kind, Problem, Schema
+from steelyard.contracts.ragged import flattened
 from steelyard.data.waves import encode
 from steelyard.errors import BundleRefused, RowsRefused
 
@@ -98,6 +99,8 @@ def _cell(column: Column, random: np.random.Generator) -> Any:
             return [[None if random.random() < 0.1 else float(value) for value in r] for r in random.normal(size=shape)]
         case Kind.CATEGORY:
             return str(random.choice(["a", "b", "yes", "no", "1"]))
+        case Kind.TOKENS:
+            return random.choice(_WORDS, size=random.integers(0, 20)).tolist()
     low = -3.0 if column.low is None else column.low
     high = 3.0 if column.high is None else column.high
     return float(low + (high - low) * random.random())
@@ -129,6 +132,11 @@ def check_answers_are_of_the_task(subject: Subject) -> None:
     """See that scores are probabilities of the task's classes, or one finite value a row, and decisions of the task."""
     task, answer = subject.bundle.task, subject.bundle.answer_rows(subject.rows)
     shape = (len(subject.rows), task.width)
+    if task.problem is Problem.TAGGING:  # a token is judged as a row is elsewhere
+        assert len(answer.scores) == len(answer.decided) == shape[0], "not every row is answered"
+        tokens = flattened(answer.scores)[0]
+        answer = Answer(tokens, flattened(answer.decided)[0].astype(np.int64))
+        shape = (len(answer.decided), task.width)
     assert answer.scores.shape == shape, f"scores have shape {answer.scores.shape}, not {shape}"
     assert answer.scores.dtype == np.float64, f"scores are {answer.scores.dtype}, not float64"
     assert np.isfinite(answer.scores).all(), "a score is not finite"
@@ -160,7 +168,8 @@ def check_the_same_rows_get_the_same_answer(subject: Subject) -> None:
     first = subject.bundle.answer_rows(subject.rows)
     for bundle in (subject.bundle, load(subject.folder)):
         again = bundle.answer_rows(subject.rows)
-        equal = np.array_equal(first.scores, again.scores) and np.array_equal(first.decided, again.decided)
+        pairs = ((first.scores, again.scores), (first.decided, again.decided))
+        equal = all(np.array_equal(_table(one), _table(other)) for one, other in pairs)
         assert equal, "the same rows got another answer the second time"
 
 
@@ -173,7 +182,8 @@ def check_threads_do_not_matter(subject: Subject) -> None:
 def check_no_rows_get_no_answers(subject: Subject) -> None:
     """See that an empty table is answered by an empty answer of the right shape."""
     answer = subject.bundle.answer_rows({column.name: [] for column in subject.bundle.reads.features})
-    shape = (0, subject.bundle.task.width)
+    tags = subject.bundle.task.problem is Problem.TAGGING
+    shape = (0,) if tags else (0, subject.bundle.task.width)
     assert answer.scores.shape == shape, f"no rows got scores of shape {answer.scores.shape}, not {shape}"
 
 
@@ -237,7 +247,13 @@ def check_its_artefact_is_the_whole_model(subject: Subject) -> None:
 # --------------------------------------------------------------------------------------------- helpers
 
 
+def _table(scores: Any) -> Any:
+    """Return scores as one table: those of rows of tokens one behind the other."""
+    return flattened(scores)[0] if scores.dtype == object else scores
+
+
 def _same(first: Any, second: Any, what: str) -> None:
+    first, second = _table(first), _table(second)
     apart = float(np.abs(np.asarray(first) - np.asarray(second)).max(initial=0.0))
     close = np.allclose(first, second, rtol=_NEAR, atol=_NEAR)
     assert close, f"{what} differ by {apart:.3g} in a score"
@@ -259,7 +275,7 @@ def _refusal(ask: Callable[[Any], Answer], rows: Sequence[Mapping[str, Any]]) ->
 
 
 def _finite(answer: Answer, what: str) -> None:
-    assert np.isfinite(answer.scores).all(), f"{what} got a score that is not finite"
+    assert np.isfinite(_table(answer.scores)).all(), f"{what} got a score that is not finite"
 
 
 def _must_refuse(folder: Path, what: str) -> None:

@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 
 from steelyard.bundle import About, Bundle, answer_of, load, write
-from steelyard.contracts import Columns, Fitted, Floats, Learner, Problem, Setting
+from steelyard.contracts import Columns, Fitted, Floats, Ints, Learner, Problem, Setting
+from steelyard.contracts.ragged import flattened, lengths_of, parted
+from steelyard.data.coerce import objects
 from steelyard.errors import SteelyardError, need
 from steelyard.recipe import Plan, Scalar, Settings, Train
 from steelyard.registry import learners
+from steelyard.search.fitting import refusal_of
 from steelyard.tasks import metric
 from steelyard.testing.learner_rounds import (
     check_fixed_rounds_are_repeated,
@@ -70,7 +73,7 @@ def check_learner(learner: Learner | str, *, plan: Plan | None = None, among: It
 
 def accepts(pupil: Pupil) -> bool:
     """Tell whether a learner accepts a scene, and see that a refusal is a sentence."""
-    refusal = pupil.learner.accepts(pupil.scene.task, pupil.scene.schema)
+    refusal = refusal_of(pupil.learner, pupil.scene.task, pupil.scene.schema)
     if refusal is None:
         return True
     words = refusal.sentence.split()
@@ -189,15 +192,24 @@ def check_it_learns(pupil: Pupil) -> None:
         return
     aim = metric(one.task.aim)
     blind = _blind(one)
+    lengths = lengths_of(one.valid.target) if pupil.tags else None
     got, least = (
-        aim.higher_is_better(aim.measure(one.task, one.valid.target, answer_of(one.task, scores)))
+        aim.higher_is_better(aim.measure(one.task, one.valid.target, answer_of(one.task, _rowed(scores, lengths))))
         for scores in (pupil.fitted.scores(one.valid.columns), blind)
     )
     sentence = f"{one.task.aim} is {got:.3g} (higher better), and {least:.3g} without looking at anything"
     assert got > least + 0.1 * abs(least), f"it has learned too little: {sentence}"
 
 
+def _rowed(scores: Floats, lengths: Ints | None) -> Floats:
+    """Return scores of tokens by rows again; those of rows as they are."""
+    return scores if lengths is None else parted(scores, lengths)
+
+
 def _blind(one: Scene) -> Floats:
+    if one.task.problem is Problem.TAGGING:
+        tags, tokens = flattened(one.train.target)[0], int(lengths_of(one.valid.target).sum())
+        return np.tile(np.bincount(tags, minlength=one.task.width) / len(tags), (tokens, 1))
     if one.task.problem is Problem.REGRESSION:
         return np.full((len(one.valid), 1), float(np.mean(one.train.target)))
     shares = np.bincount(one.train.target, minlength=one.task.width) / len(one.train)
@@ -207,7 +219,8 @@ def _blind(one: Scene) -> Floats:
 def check_scores_are_answers_to_the_task(pupil: Pupil) -> None:
     """See that scores are float64 probabilities of every class that sum to one, or one finite value a row."""
     task, scores = pupil.scene.task, pupil.fitted.scores(pupil.few)
-    assert scores.shape == (FEW, task.width), f"scores have shape {scores.shape}, not {(FEW, task.width)}"
+    shape = (pupil.lines(), task.width)
+    assert scores.shape == shape, f"scores have shape {scores.shape}, not {shape}"
     assert scores.dtype == np.float64, f"scores are {scores.dtype}, not float64"
     assert np.isfinite(scores).all(), "a score is not finite"
     if task.problem is not Problem.REGRESSION:
@@ -314,7 +327,7 @@ def check_a_row_alone_is_answered_as_among_others(pupil: Pupil) -> None:
     together = pupil.fitted.scores(pupil.few)
     for row in range(3):
         alone = pupil.fitted.scores({name: values[row : row + 1] for name, values in pupil.few.items()})
-        apart = pupil.apart(alone, together[row : row + 1])
+        apart = pupil.apart(alone, together[pupil.lines(row) : pupil.lines(row + 1)])
         assert apart <= PARITY / 10, f"row {row} alone and among others differ by {apart:.2g}"
 
 
@@ -338,7 +351,10 @@ def check_row_weights_are_honoured(pupil: Pupil) -> None:
     train = pupil.scene.train
     n = len(train)
     yes, no = (1, 0) if pupil.scene.task.classes else (1040.0, 1000.0)
-    twice = replace(train.take(np.tile(np.arange(n), 2)), target=np.repeat([yes, no], n))
+    target = np.repeat([yes, no], n)
+    if pupil.tags:
+        target = objects(np.full(len(tags), code) for code in (yes, no) for tags in train.target)
+    twice = replace(train.take(np.tile(np.arange(n), 2)), target=target)
     up, down = (
         pupil.fit(train=replace(twice, weights=np.repeat(weights, n))).scores(pupil.few)
         for weights in ([5.0, 0.2], [0.2, 5.0])

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from steelyard.contracts import Columns, Fitted, Floats, Learner, Problem, Split
+from steelyard.contracts.ragged import flattened, lengths_of
 from steelyard.recipe import Plan, Scalar
 from steelyard.testing.scenes import Scene, spread_of
 from steelyard.units import Seconds
 
 FEW = 12
 """Rows that are enough to compare answers on."""
+
+
+class Flat:
+    """A trained tagger whose scores are those of all tokens, row behind row, so that they can be checked as a table."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fitted, name)
+
+    def scores(self, columns: Columns) -> Floats:
+        """Return the scores of every token, shape (tokens, classes)."""
+        return flattened(self._fitted.scores(columns))[0]
 
 
 class Watch:
@@ -84,7 +100,18 @@ class Pupil:
         valid = None if alone else self.scene.valid if valid is None else valid
         train = self.scene.train if train is None else train
         plan = self.plan if plan is None else plan
-        return self.learner.fit(plan, train, valid, self.scene.work, Watch() if watch is None else watch)
+        fitted = self.learner.fit(plan, train, valid, self.scene.work, Watch() if watch is None else watch)
+        return Flat(fitted) if self.tags else fitted
+
+    @property
+    def tags(self) -> bool:
+        """Whether tokens are tagged."""
+        return self.scene.task.problem is Problem.TAGGING
+
+    def lines(self, row: int = FEW) -> int:
+        """Return how many lines of scores stand before a row of :attr:`few`: as many, or as it has tokens."""
+        before = self.scene.valid.target[:row]
+        return int(lengths_of(before).sum()) if self.tags else row
 
     def told(self, **settings: Scalar) -> Plan:
         """Return the plan with some settings changed."""
@@ -92,5 +119,6 @@ class Pupil:
 
     def apart(self, first: Floats, second: Floats) -> float:
         """Return how far scores are apart, in probability or in standard deviations of the target."""
+        first, second = (flattened(each)[0] if each.dtype == object else each for each in (first, second))
         unit = spread_of(self.scene.train.target) if self.scene.task.problem is Problem.REGRESSION else 1.0
         return float(np.abs(np.asarray(first) - np.asarray(second)).max(initial=0.0)) / unit

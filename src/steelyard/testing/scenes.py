@@ -47,7 +47,7 @@ class Scene:
 
 
 def scenes() -> Iterator[Scene]:
-    """Yield every scene: numbers, text, a mixture, images, sounds and sequences, for each problem.
+    """Yield every scene: numbers, text, a mixture, images, sounds and sequences, for each problem; and tokens to tag.
 
     Examples
     --------
@@ -57,6 +57,7 @@ def scenes() -> Iterator[Scene]:
     for kind in COLUMNS:
         for problem in _CLASSES:
             yield scene(kind, problem)
+    yield tagged()
 
 
 def scene(kind: str, problem: Problem, *, seed: int = 0) -> Scene:
@@ -77,6 +78,34 @@ def scene(kind: str, problem: Problem, *, seed: int = 0) -> Scene:
         name=f"{kind} {problem.value}",
         task=task,
         schema=Schema(tuple(c for c, _ in columns)),
+        train=rows.take(np.arange(TRAIN)),
+        valid=rows.take(np.arange(TRAIN, TRAIN + VALID)),
+    )
+
+
+_TAGS = ("O", "B-place", "I-place", "B-name", "I-name")
+_SAID = ("sleeps", "in", "and", "met", "of", "near")
+_NAMES = {"place": ("Oslo", "New York", "Lima", "Rio Grande"), "name": ("Ann Lee", "Bob", "Cleo", "Dirk Bo")}
+
+
+def tagged(*, seed: int = 0) -> Scene:
+    """Return a scene of sentences whose names and places are tagged; one tag in thirty is wrong."""
+    random = np.random.default_rng(seed)
+    tokens, tags = np.empty(TRAIN + VALID, object), np.empty(TRAIN + VALID, object)
+    for row in range(TRAIN + VALID):
+        words, codes = list[str](), list[int]()
+        for _ in range(random.integers(1, 6)):
+            kind = str(random.choice(["place", "name", ""]))
+            said = str(random.choice(_NAMES[kind] if kind else _SAID)).split()
+            words += said
+            codes += [_TAGS.index(f"{'I' if place else 'B'}-{kind}") if kind else 0 for place in range(len(said))]
+        wrong = random.random(len(codes)) < 1 / 30
+        tokens[row], tags[row] = tuple(words), np.where(wrong, 0, codes).astype(np.int64)
+    rows = Split({"words": tokens}, tags, np.arange(TRAIN + VALID))
+    return Scene(
+        name="tokens tagging",
+        task=Task(problem=Problem.TAGGING, target="answer", aim="entity_f1", classes=_TAGS),
+        schema=Schema((Column(name="words", kind=Kind.TOKENS, distinct=len(tokens)),)),
         train=rows.take(np.arange(TRAIN)),
         valid=rows.take(np.arange(TRAIN, TRAIN + VALID)),
     )
@@ -185,13 +214,23 @@ def _missing(values: NDArray[Any], kind: Kind) -> NDArray[Any]:
             return np.full(len(values), "", object)
         case Kind.SEQUENCE:
             return objects(cell[:0] for cell in values)
+        case Kind.TOKENS:
+            return _all((), len(values))
     return values
 
 
 def strange(columns: Columns, schema: Schema) -> Columns:
     """Return columns whose categories and words were never seen before."""
     odd = {c.name for c in schema.of(Kind.CATEGORY, Kind.TEXT)}
-    return {name: np.full(len(v), "zyx wvu", object) if name in odd else v for name, v in columns.items()}
+    made = {name: np.full(len(v), "zyx wvu", object) if name in odd else v for name, v in columns.items()}
+    return made | {c.name: _all(("zyx", "wvu"), len(columns[c.name])) for c in schema.of(Kind.TOKENS)}
+
+
+def _all(tokens: tuple[str, ...], rows: int) -> NDArray[Any]:
+    made = np.empty(rows, object)
+    for row in range(rows):
+        made[row] = tokens
+    return made
 
 
 def spread_of(target: Floats) -> float:

@@ -25,7 +25,11 @@ from steelyard.bundle.front_ends._sequence import Sequences
 from steelyard.bundle.front_ends._sound_features import SoundFeatures
 from steelyard.bundle.front_ends._spectrogram import Spectrogram
 from steelyard.bundle.front_ends._strings import Strings
+from steelyard.bundle.front_ends._subwords import Subwords
 from steelyard.bundle.front_ends._summary import Summary
+from steelyard.bundle.front_ends._token_chars import TokenChars
+from steelyard.bundle.front_ends._token_features import TokenFeatures
+from steelyard.bundle.front_ends._token_mask import TokenMask
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -37,6 +41,10 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "sound-features": SoundFeatures.make,
     "sequence": Sequences.make,
     "summary": Summary.make,
+    "token-mask": TokenMask.make,
+    "token-features": TokenFeatures.make,
+    "token-chars": TokenChars.make,
+    "subwords": Subwords.make,
 }
 """Every front end by the name that a feed gives."""
 

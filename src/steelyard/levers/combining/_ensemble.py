@@ -124,6 +124,8 @@ def _gain(value: float) -> Estimate:
 
 def _ordered(evidence: Evidence) -> Evidence:
     """Return the rows in the order of their figures: sums in floating point, and with them near ties, follow it."""
+    if evidence.target.dtype == object:  # rows of tags, which come in the order of the data
+        return evidence
     columns = [column for answer in evidence.answers for column in answer.scores.T]
     more = [] if evidence.weights is None else [evidence.weights]
     order = np.lexsort([*columns, *more, evidence.target])

@@ -11,6 +11,7 @@ import numpy as np
 
 from steelyard.bundle.rules import answer_of
 from steelyard.contracts import Answer, Evidence, Floats, Problem, Task
+from steelyard.contracts.ragged import flattened
 from steelyard.tasks import metric
 
 PATIENCE = 8
@@ -75,10 +76,18 @@ class _Jury:
 
     def _proper(self, scores: Floats) -> float:
         target = self.evidence.target
+        if self.task.problem is Problem.TAGGING:
+            return self._proper_of_tokens(scores)
         if self.task.problem is Problem.REGRESSION:
             return -float(np.average((scores[:, 0] - target) ** 2, weights=self.weights))
         told = scores[np.arange(len(target)), target.astype(np.int64)]
         return float(np.average(np.log(np.maximum(told, LEAST)), weights=self.weights))
+
+    def _proper_of_tokens(self, scores: Floats) -> float:
+        """Return the mean logarithm of the probability given to the tag of each token, rows counted by their weight."""
+        (told, lengths), (tags, _) = flattened(scores), flattened(self.evidence.target)
+        own = told[np.arange(len(tags)), tags.astype(np.int64)]
+        return float(np.average(np.log(np.maximum(own, LEAST)), weights=np.repeat(self.weights, lengths)))
 
 
 def thinned(evidence: Evidence) -> Evidence:
@@ -86,6 +95,10 @@ def thinned(evidence: Evidence) -> Evidence:
     rows = len(evidence.target)
     if rows <= ROWS:
         return evidence
+    if evidence.target.dtype == object:
+        kept = np.linspace(0, rows - 1, ROWS).round().astype(np.int64)
+        weights = None if evidence.weights is None else evidence.weights[kept]
+        return Evidence(tuple(answer.take(kept) for answer in evidence.answers), evidence.target[kept], weights)
     keys = [*(answer.scores[:, -1] for answer in reversed(evidence.answers)), evidence.target]
     kept = np.lexsort(keys)[np.linspace(0, rows - 1, ROWS).round().astype(np.int64)]
     answers = tuple(answer.take(kept) for answer in evidence.answers)

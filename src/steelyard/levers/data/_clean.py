@@ -13,6 +13,7 @@ from steelyard.contracts import (
     Meter,
     Move,
     Prior,
+    Problem,
     Setting,
     Space,
     Split,
@@ -27,6 +28,7 @@ from steelyard.levers.data._labels import doubted
 from steelyard.levers.data._mistakes import contradictions, disordered, impossible, near_repeats, repeats
 from steelyard.levers.priors import gain, training_seconds
 from steelyard.levers.ranking import ranked
+from steelyard.levers.refusal import LeverRefused
 from steelyard.recipe import Plan, Settings, Step, Train
 from steelyard.units import Estimate, How
 
@@ -72,6 +74,8 @@ class Clean:
         recipe = trial.recipe
         if context.rows < FEWEST_ROWS or not isinstance(recipe, Train) or recipe.data:
             return
+        if context.task.problem is Problem.TAGGING:
+            return
         known = [(t, t.recipe) for t in context.trials if isinstance(t.recipe, Train)]
         best = ranked((t for t, made in known if not made.data), context.task)
         if not best or best[0].number != trial.number:
@@ -93,10 +97,14 @@ class Clean:
 
         Raises
         ------
+        LeverRefused
+            If tokens are tagged.
         SettingsRefused
             If a setting is unknown or out of its range.
         """
         chosen = settings_of(self.name, self.space, Plan(settings=settings))
+        if work.task.problem is Problem.TAGGING:
+            raise LeverRefused("clean has no rule for rows of tags; leave it out with `levers: {without: [clean]}`")
         changes = tuple(found(split, chosen, work, meter))
         if isinstance(meter, Keeper):
             meter.keep(CHANGES, to_csv(changes))

@@ -71,6 +71,8 @@ class Subsample:
 
 def _strata(split: Split, work: Work) -> Ints:
     """Return a code a row, shape (n,): its class, or the tenth of the target's distribution it lies in."""
+    if work.task.problem is Problem.TAGGING:  # rows with anything but the usual tag, and others
+        return np.array([bool((tags != 0).any()) for tags in split.target], dtype=np.int64)
     if work.task.problem is not Problem.REGRESSION:
         return split.target.astype(np.int64)
     ranks = np.argsort(np.argsort(split.target, kind="stable"), kind="stable")

@@ -255,7 +255,7 @@ def check_plan(plan: Plan, served: Served, path: Path) -> None:
             f"{path} was calibrated for the bundle {plan.bundle}, and this one is {served.digest}: calibrate again "
             "with `steelyard escalate`"
         )
-    if served.predicts_value or plan.rule.measure not in MEASURES:
+    if served.predicts_value or served.tags or plan.rule.measure not in MEASURES:
         raise ServingRefused(f"{path}: a bundle that predicts values is never unsure of them; serve it without")
     if plan.rule.measure in IN_MONEY and not widest(served.task):
         measure = plan.rule.measure

@@ -100,7 +100,7 @@ class Inputs:
 
 def _hidden(kind: Kind, *, is_named: bool) -> bool:
     """Tell whether cells of a kind are kept as a hash; images and sounds always: bytes are nothing for a log."""
-    return kind in (Kind.IMAGE, Kind.AUDIO) or (kind in (Kind.TEXT, Kind.SEQUENCE) and not is_named)
+    return kind in (Kind.IMAGE, Kind.AUDIO) or (kind in (Kind.TEXT, Kind.TOKENS, Kind.SEQUENCE) and not is_named)
 
 
 def _summary_of(readings: NDArray[np.float32], channels: Sequence[str]) -> dict[str, Any]:
@@ -119,8 +119,8 @@ def _summary_of(readings: NDArray[np.float32], channels: Sequence[str]) -> dict[
     return {"steps": len(readings), "mean": mean, "last": last}
 
 
-def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
-    """Return the hash and the length of a text (in characters) or of an image or sound (in bytes).
+def digest_of(cell: str | bytes | tuple[str, ...] | None) -> dict[str, Any] | None:
+    """Return the hash and the length: of a text in characters, of tokens their number, of an image or sound in bytes.
 
     Examples
     --------
@@ -129,5 +129,6 @@ def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:
     """
     if cell is None:
         return None
-    data = cell if isinstance(cell, bytes) else cell.encode("utf-8", "surrogatepass")
+    text = " ".join(cell) if isinstance(cell, tuple) else cell
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return {"sha256": hashlib.sha256(data).hexdigest()[:_DIGITS], "length": len(cell)}

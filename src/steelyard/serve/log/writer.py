@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from steelyard.contracts import Answer
 from steelyard.predictions import Prediction, RecordsRefused, StoreUnavailable, open_store
 from steelyard.serve.endpoint import Answered, Asking
 from steelyard.serve.log.inputs import Inputs
@@ -22,6 +25,7 @@ from steelyard.serve.log.settings import LogSettings
 from steelyard.serve.metrics import Metrics
 from steelyard.serve.model import Served
 from steelyard.serve.table import Table
+from steelyard.serve.tagged import tags_of
 
 _LOGGER = logging.getLogger("steelyard.serve")
 _MOST_ROWS, _MOST_BYTES = 20_000, 64 * 2**20
@@ -200,9 +204,8 @@ class PredictionLog:
         """Yield the rows of a request as they are kept."""
         served, answer = entry.answered.served, entry.answered.answer
         inputs = self._inputs_of(served)
-        decided: list[Any] = answer.decided.tolist()
-        scores = answer.scores.tolist()
-        for row, code in enumerate(decided):
+        decided, scores = _said(served, answer)
+        for row, said in enumerate(decided):
             yield Prediction(
                 request=entry.request,
                 row=row,
@@ -210,8 +213,8 @@ class PredictionLog:
                 model=served.name,
                 version=served.version,
                 digest=served.digest,
-                decided=code if served.predicts_value else served.task.classes[code],
-                scores=() if served.predicts_value else tuple(scores[row]),
+                decided=said,
+                scores=scores[row],
                 latency=entry.seconds,
                 stage=entry.stages.get(row, ""),
                 inputs=inputs.of(entry.table, row),
@@ -224,9 +227,25 @@ class PredictionLog:
         return found
 
 
+def _said(served: Served, answer: Answer) -> tuple[list[Any], list[tuple[float, ...]]]:
+    """Return what is kept of each row's answer: of tags the tags, with spaces between, and how probable each is."""
+    if served.tags:
+        rows = list(zip(answer.scores, answer.decided, strict=True))
+        sure = [tuple(scores[np.arange(len(codes)), codes].tolist()) for scores, codes in rows]
+        return [" ".join(tags_of(served, codes)) for _, codes in rows], sure
+    decided = answer.decided.tolist()
+    if served.predicts_value:
+        return decided, [()] * len(decided)
+    return [served.task.classes[code] for code in decided], [tuple(row) for row in answer.scores.tolist()]
+
+
 def _bytes_of(table: Table) -> int:
     """Return about how much memory some rows hold."""
     size = int(table.numbers.nbytes)
     if table.others.size:
-        size += sum(len(cell) for cell in table.others.ravel() if cell is not None)
+        size += sum(_size(cell) for cell in table.others.ravel() if cell is not None)
     return size
+
+
+def _size(cell: Any) -> int:
+    return sum(map(len, cell)) if isinstance(cell, tuple) else len(cell)

@@ -13,7 +13,8 @@ from steelyard.serve.endpoint import Answered
 from steelyard.serve.http import Reply
 from steelyard.serve.model import Served
 from steelyard.serve.oip.requests import Asked
-from steelyard.serve.oip.signature import LABEL, SCORES
+from steelyard.serve.oip.signature import LABEL, SCORES, TAGS
+from steelyard.serve.tagged import tags_of
 
 
 def encode(asked: Asked, answered: Answered) -> Reply:
@@ -44,6 +45,13 @@ def encode(asked: Asked, answered: Answered) -> Reply:
 def output_of(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any], Any]:
     """Return what is said of an output, and its values: a list of strings, or an array of numbers."""
     rows = len(answer.decided)
+    if served.tags:
+        several = zip(answer.scores, answer.decided, strict=True)
+        said: list[Any] = [
+            tags_of(served, codes) if name == TAGS else scores[np.arange(len(codes)), codes].tolist()
+            for scores, codes in several
+        ]
+        return {"name": name, "datatype": "BYTES", "shape": [rows]}, [orjson.dumps(each).decode() for each in said]
     if name == SCORES:
         return {"name": name, "datatype": "FP64", "shape": [rows, served.task.width]}, answer.scores
     if name == LABEL:

@@ -102,7 +102,7 @@ def _check_readings(column: Column, tensor: NDArray[Any]) -> None:
 
 def _typed(column: Column, cells: NDArray[Any]) -> NDArray[Any]:
     """Return the cells of one input as a typed column."""
-    if (column.kind is Kind.TEXT or column.kind in FILES) and cells.dtype.kind != "O":
+    if (column.kind in {Kind.TEXT, Kind.TOKENS} or column.kind in FILES) and cells.dtype.kind != "O":
         raise malformed(f"input {column.name!r} must be of datatype BYTES")
     if column.kind in FILES:
         return objects(_file(cell, column) for cell in cells)

@@ -9,8 +9,8 @@ from steelyard.serve.model import Served
 
 ROWS = "rows"
 """The one input that holds whole rows of a model whose columns are all numbers."""
-SCORES, LABEL, VALUE = "scores", "label", "value"
-_OF_CLASSES, _OF_VALUE = (SCORES, LABEL), (VALUE,)
+SCORES, LABEL, VALUE, TAGS = "scores", "label", "value", "tags"
+_OF_CLASSES, _OF_VALUE, _OF_TAGS = (SCORES, LABEL), (VALUE,), (TAGS, SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,18 @@ def _tensor_of(column: Column) -> Tensor:
 
 def names_of_outputs(served: Served) -> tuple[str, ...]:
     """Return what the outputs are called."""
+    if served.tags:
+        return _OF_TAGS
     return _OF_VALUE if served.predicts_value else _OF_CLASSES
 
 
 def outputs_of(served: Served) -> tuple[Tensor, ...]:
-    """Return the outputs: probabilities and a label, or a value."""
+    """Return the outputs: probabilities and a label, a value, or of each row its tags and how probable they are.
+
+    Rows have different numbers of tokens, which a tensor cannot: both of the last are JSON, a list a row.
+    """
+    if served.tags:
+        return Tensor(TAGS, "BYTES", (-1,)), Tensor(SCORES, "BYTES", (-1,))
     if served.predicts_value:
         return (Tensor(VALUE, "FP64", (-1,)),)
     return Tensor(SCORES, "FP64", (-1, served.task.width)), Tensor(LABEL, "BYTES", (-1,))

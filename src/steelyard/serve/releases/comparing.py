@@ -87,6 +87,8 @@ class Comparer:
             again = copy.other.answer(copy.table)
         except (RowsRefused, BundleRefused):
             return None
+        if copy.other.tags:
+            return _apart(again, copy.answer)
         difference = np.abs(again.scores - copy.answer.scores).mean(axis=1)
         if copy.other.predicts_value:
             largest = np.maximum(np.abs(again.decided), np.abs(copy.answer.decided))
@@ -126,3 +128,11 @@ def _yield_to_others() -> None:
 def _on_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody counts any more
         loop.call_soon_threadsafe(work)
+
+
+def _apart(one: Answer, other: Answer) -> tuple[int, float]:
+    """Return how many rows are tagged differently, and the sum over rows of the mean difference of probabilities."""
+    pairs = list(zip(one.scores, other.scores, strict=True))
+    difference = sum(float(np.abs(a - b).mean()) for a, b in pairs if len(a))
+    differ = sum(not np.array_equal(a, b) for a, b in zip(one.decided, other.decided, strict=True))
+    return differ, difference
