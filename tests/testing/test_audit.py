@@ -21,18 +21,29 @@ LEARNERS = {
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
+TABLES = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
 LONG = {"catboost", "mlp"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
 LEVERS = {
+    "average",
     "bag",
     "calibrate",
     "cascade",
     "clean",
+    "compile",
+    "data-parallel",
     "distil",
+    "early-stopping",
     "ensemble",
     "features",
+    "gradient-accumulation",
+    "learning-rate-finder",
+    "local-sgd",
+    "mixed-precision",
     "quantile",
     "quantise",
+    "regularise",
+    "schedule",
     "select",
     "subsample",
     "threshold",
@@ -66,7 +77,7 @@ def cases():
     """Return every learner with every scene; those that need PyTorch are marked so."""
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
-            for problem in Problem:
+            for problem in TABLES:
                 marks = [pytest.mark.deep] if name == "cnn" else []
                 if name in LONG and (kind, problem) != ("numbers", Problem.BINARY):
                     marks.append(pytest.mark.slow)
