@@ -202,6 +202,8 @@ EXTRA_OF = {
     "optuna": "train",
     "onnx": "train",
     "joblib": "train",
+    "onnxscript": "deep",
+    "safetensors": "deep",
     "torch": "deep",
     "safetensors": "deep",
     "tokenizers": "deep",

@@ -19,6 +19,7 @@ from steelyard.errors import ExportRefused, MissingExtra, RunUnreadable, RunUnwr
 from steelyard.export import FORMATS, Given, export
 from steelyard.export.formats import Place
 from steelyard.export.view import View
+from steelyard.recipe import digest
 
 
 def report_of(run):
@@ -143,6 +144,18 @@ def test_tensorboard_reads_back_curves_figures_and_settings(which, request, tmp_
         kept = read.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         hyper = plugin.HParamsPluginData.FromString(kept).session_start_info.hparams
         assert hyper["recipe"].string_value == row["recipe"]
+
+
+def test_tensorboard_shows_the_training_loss_of_a_net(run, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    trial = View.of(folder).record.trials[1]
+    (folder / "bundles" / digest(trial.recipe) / "part-0-loss.csv").write_text("epoch,loss\n1,0.75\n2,0.5\n")
+    export(folder, "tensorboard", Given(out=tmp_path / "events"))
+    read = [accumulator.EventAccumulator(str(tmp_path / "events" / f"trial-{n:03d}")).Reload() for n in (0, 1)]
+    assert [(event.step, event.value) for event in read[1].Scalars("loss/training")] == [(1, 0.75), (2, 0.5)]
+    assert "loss/training" not in read[0].Tags()["scalars"]
 
 
 # ------------------------------------------------------------------------------------------------ MLmodel

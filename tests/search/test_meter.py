@@ -49,3 +49,22 @@ def test_a_sentence_is_noted_once():
     meter.note("capped")
     meter.note("capped")
     assert meter.notes == ["capped"]
+
+
+def test_each_training_of_a_job_has_a_place_of_its_own_the_same_in_every_attempt(tmp_path):
+    first, again = (JobMeter(Seconds(1), places=tmp_path) for _ in range(2))
+    places = [first.place(), first.place()]
+    assert len(set(places)) == 2
+    assert [again.place(), again.place()] == places
+    assert JobMeter(Seconds(1)).place() is None
+
+
+def test_losses_of_the_first_part_are_shown_and_those_that_are_numbers():
+    shown = []
+    meter = JobMeter(Seconds(1), show=lambda *said: shown.append(said))
+    meter.show(1, 0.5)
+    meter.show(2, math.nan)
+    meter.part_done(0.5)
+    meter.show(1, 0.4)
+    assert shown == [(1, 0.5)]
+    JobMeter(Seconds(1)).show(1, 0.5)

@@ -22,20 +22,31 @@ LEARNERS = {
     "audio-cnn": Plan(settings=Settings(epochs=4, width=32, blocks=2)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
+TABLES = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
 LONG = {"audio-cnn", "catboost", "mlp"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
 DEEP = {"audio-cnn", "cnn"}
 """Learners that need PyTorch."""
 LEVERS = {
+    "average",
     "bag",
     "calibrate",
     "cascade",
     "clean",
+    "compile",
+    "data-parallel",
     "distil",
+    "early-stopping",
     "ensemble",
     "features",
+    "gradient-accumulation",
+    "learning-rate-finder",
+    "local-sgd",
+    "mixed-precision",
     "quantile",
     "quantise",
+    "regularise",
+    "schedule",
     "select",
     "stack",
     "subsample",
@@ -70,7 +81,7 @@ def cases():
     """Return every learner with every scene; those that need PyTorch are marked so."""
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
-            for problem in Problem:
+            for problem in TABLES:
                 marks = [pytest.mark.deep] if name in DEEP else []
                 if (name in LONG and (kind, problem) != ("numbers", Problem.BINARY)) or (
                     kind == "sounds" and (name, problem) != ("linear", Problem.BINARY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from steelyard.contracts.data import Columns, Floats, Schema, Split, Task
@@ -69,6 +70,27 @@ class Keeper(Protocol):
 
     def keep(self, name: str, content: bytes) -> None:
         """Keep a file for the part in progress; a later one of the same name replaces it."""
+        ...
+
+
+@runtime_checkable
+class Shower(Protocol):
+    """A meter that shows how a training goes between two reports."""
+
+    def show(self, step: int, loss: float) -> None:
+        """Show the training loss so far in a step that is under way, or was just done."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A meter that has room for a training to keep what it needs to go on after it was killed."""
+
+    def place(self) -> Path | None:
+        """Return the folder of the training that begins now; it may not be there yet. ``None``: nothing is kept.
+
+        The trainings of a job have different ones, in the order in which they begin: the same in each attempt at it.
+        """
         ...
 
 

@@ -50,6 +50,8 @@ def _summaries(view: View, trial: Trial, row: dict[str, Any]) -> Iterator[tuple[
     yield 0, hyper.hparams_pb(_said(trial), trial_id=f"trial-{trial.number}", start_time_secs=view.began)
     for kind, step, value in view.curve(trial):
         yield step, _scalar(f"{kind}/{view.record.task.aim}", value)
+    for epoch, loss in view.losses(trial):
+        yield epoch, _scalar("loss/training", loss)
     for name, value in _figures(trial, row):
         yield 0, _scalar(name, value)
 

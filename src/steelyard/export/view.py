@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from steelyard.search.folder import RunFolder
 from steelyard.search.meter import PART_STEP
 from steelyard.search.record import RunRecord
 from steelyard.search.recount import recount
+from steelyard.search.store import Store
 from steelyard.tasks import metric
 
 PHASES = ("loading", "preparing", "computing", "waiting", "idle_share")
@@ -72,3 +74,10 @@ class View:
         for step, value in trial.curve:
             is_part = step >= PART_STEP
             yield ("parts" if is_part else "rounds"), step - PART_STEP if is_part else step, sign * value
+
+    def losses(self, trial: Trial) -> Iterator[tuple[int, float]]:
+        """Yield the training loss of each epoch of a net, in the first part; nothing of what is not trained so."""
+        file = Store(self.record.folder).place(trial.recipe) / "part-0-loss.csv"
+        if file.exists():
+            with file.open(newline="", encoding="ascii") as lines:
+                yield from ((int(row["epoch"]), float(row["loss"])) for row in csv.DictReader(lines))

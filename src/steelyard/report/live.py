@@ -29,6 +29,7 @@ class LiveView:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._running: dict[int, tuple[str, float, str]] = {}
+        self._losses: dict[int, str] = {}
         self._done: list[str] = []
         self._numbers: dict[Recipe, int] = {}
         self._aim: Metric | None = None
@@ -70,9 +71,16 @@ class LiveView:
             self._running[number] = (name, since, f"step {step:,}: {shown}" if step < 1_000_000 else shown)
             self._draw()
 
+    def losing(self, number: int, step: int, loss: float) -> None:
+        """Show the training loss of a running trial."""
+        if number in self._running:
+            self._losses[number] = f"loss {loss:.4g} in {step:,}"
+            self._draw()
+
     def ended(self, trial: Trial) -> None:
         """Show how a trial ended."""
         self._running.pop(trial.number, None)
+        self._losses.pop(trial.number, None)
         self._say(self._line(trial))
 
     def phase(self, name: str) -> None:
@@ -122,7 +130,8 @@ class LiveView:
             return
         self._drawn = now
         table = Table.grid(padding=(0, 2))
-        for number, (name, since, shown) in sorted(self._running.items()):
+        for number, (name, since, aim) in sorted(self._running.items()):
+            shown = "  ".join(part for part in (aim, self._losses.get(number)) if part)
             table.add_row(f"{number:>3}", f"{now - since:.0f} s", shown, Text(name, overflow="ellipsis", no_wrap=True))
         best = "" if self._best is None else f"best so far: trial {self._best.number}"
         lines = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._done]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -84,3 +85,12 @@ class _Share:
     def note(self, sentence: str) -> None:
         """Pass a sentence on."""
         self._meter.note(sentence)
+
+    def show(self, step: int, loss: float) -> None:
+        """Pass the first training's loss on."""
+        if self._first:
+            self._meter.show(step, loss)
+
+    def place(self) -> Path | None:
+        """Pass on where this training may keep what it needs to go on."""
+        return self._meter.place()

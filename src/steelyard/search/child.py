@@ -107,7 +107,9 @@ def _do(order: Mapping[str, Any], say: _Voice) -> None:
     try:
         job = job_from_json({**order["job"], "seconds": order["until"] - time.monotonic()})
         with timed(**_before(order)):
-            left = execute(job, lambda step, value: say(step=step, value=value))
+            left = execute(
+                job, lambda step, value: say(step=step, value=value), lambda step, loss: say(step=step, loss=loss)
+            )
         say(left=left)
     except SteelyardError as problem:
         say(problem=str(problem), exit_code=int(problem.exit_code))

@@ -24,30 +24,37 @@ from steelyard.search.meter import JobMeter
 from steelyard.search.store import Outcome, Store, outcome_to_json
 from steelyard.search.training import Refused, train_parts
 
+Tell = Callable[[int, float], None]
 
-def execute(job: Job, tell: Callable[[int, float], None] | None = None) -> dict[str, Any]:
-    """Do a job and return what it left, as plain JSON.
+
+def execute(job: Job, tell: Tell | None = None, show: Tell | None = None) -> dict[str, Any]:
+    """Do a job and return what it left, as plain JSON; ``tell`` hears steps and aims, ``show`` steps and losses.
 
     A trial never raises: whatever goes wrong inside it is its ending. The other errands raise
     :class:`~steelyard.errors.SteelyardError` where they cannot be done.
     """
     with timed():
-        return _done(job, tell)
+        return _done(job, tell, show)
 
 
-def _done(job: Job, tell: Callable[[int, float], None] | None) -> dict[str, Any]:
+def _done(job: Job, tell: Tell | None, show: Tell | None) -> dict[str, Any]:
     store = Store(job.store)
-    meter = JobMeter(job.seconds, job.hurdles, tell)
+    places = store.places(job.recipe, refit=job.errand is Errand.REFIT)
+    meter = JobMeter(job.seconds, job.hurdles, tell, places, show)
     bench = Bench(job=job, store=store, dataset=store.dataset(), meter=meter)
     if bench.dataset.fingerprint != job.fingerprint:
         raise RunUnreadable(f"the data in {job.store} is not what the job was made for; start a new run")
     match job.errand:
         case Errand.TRIAL:
-            return outcome_to_json(_trial(bench))
+            left = outcome_to_json(_trial(bench))
+            store.forget(job.recipe)
+            return left
         case Errand.WEIGH:
             return weight_to_json(weigh_bundle(bench))
         case Errand.REFIT:
-            return {"bundle": str(refit(bench).relative_to(store.bundles)), "notes": meter.notes}
+            made = refit(bench)
+            store.forget(job.recipe)
+            return {"bundle": str(made.relative_to(store.bundles)), "notes": meter.notes}
         case Errand.TEST:
             return figures_to_json(read_test(bench))
 

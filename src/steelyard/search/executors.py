@@ -57,9 +57,11 @@ class News:
 
     finished: list[Finished] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    losses: list[Report] = field(default_factory=list)
+    """Training losses instead of aims, of trainings that tell them."""
 
     def __bool__(self) -> bool:
-        return bool(self.finished or self.reports)
+        return bool(self.finished or self.reports or self.losses)
 
 
 class Executor(Protocol):

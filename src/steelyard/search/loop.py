@@ -244,6 +244,8 @@ class Loop:
         news = self.executor.wait(TICK)
         for report in news.reports:
             self.watcher.reported(report.number, report.step, report.value)
+        for report in news.losses:
+            self.watcher.losing(report.number, report.step, report.value)
         for finished in news.finished:
             self._end(finished)
         self.tick()
@@ -272,6 +274,8 @@ class Loop:
             )
         trial = replace(trial, foreseen=started.foreseen)
         self.journal.write("ended", {"trial": trial_to_json(trial), "notes": list(notes)})
+        if finished.left is None:
+            self.store.forget(started.recipe)
         self.search.tell(trial)
         self.watcher.ended(trial)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from steelyard.units import Seconds
 
@@ -28,11 +29,14 @@ class JobMeter:
         seconds: Seconds,
         hurdles: Mapping[int, float] | None = None,
         tell: Callable[[int, float], None] | None = None,
+        places: Path | None = None,
+        show: Callable[[int, float], None] | None = None,
     ) -> None:
         self._end = time.monotonic() + seconds
         self._part_end = math.inf
         self._hurdles = dict(hurdles or {})
-        self._tell = tell
+        self._tell, self._show = tell, show
+        self._places, self._trainings = places, 0
         self._part = 0
         self._best = -math.inf
         self._scores: list[float] = []
@@ -81,6 +85,16 @@ class JobMeter:
     def keep(self, name: str, content: bytes) -> None:
         """Keep a file for the part in progress, under its number: ``part-0-changes.csv``."""
         self.kept[f"part-{self._part}-{name}"] = content
+
+    def show(self, step: int, loss: float) -> None:
+        """Show the training loss of the first part; it is compared with nothing, so nothing keeps it."""
+        if self._part == 0 and self._show is not None and math.isfinite(loss):
+            self._show(step, loss)
+
+    def place(self) -> Path | None:
+        """Return where the training that begins now may keep what it needs to go on after it was killed."""
+        self._trainings += 1
+        return None if self._places is None else self._places / str(self._trainings)
 
     def _keep(self, step: int, value: float, *, judged: float) -> None:
         self.curve.append((step, value))

@@ -197,6 +197,8 @@ class LocalPool:
                 errand.pid = pid
             case {"step": step, "value": value}:
                 news.reports.append(Report(errand.job.number, step, value))
+            case {"step": step, "loss": loss}:
+                news.losses.append(Report(errand.job.number, step, loss))
             case {"left": left}:
                 errand.left = left
             case {"problem": sentence, "exit_code": code}:

@@ -112,6 +112,17 @@ class Store:
         """Return where a recipe's refit on everything but test lies once it is finished."""
         return self.bundles / f"{digest(recipe)}.all"
 
+    def places(self, recipe: Recipe, *, refit: bool) -> Path:
+        """Return where the trainings of a recipe keep what they need to go on after they were killed."""
+        return self.path / "checkpoints" / (f"{digest(recipe)}.all" if refit else digest(recipe))
+
+    def forget(self, recipe: Recipe) -> None:
+        """Remove what the trainings of a recipe kept to go on: it has ended."""
+        for refit in (False, True):
+            shutil.rmtree(self.places(recipe, refit=refit), ignore_errors=True)
+        with contextlib.suppress(OSError):  # others are there, or nothing was
+            (self.path / "checkpoints").rmdir()
+
     @phase(Phase.LOADING)
     def outcome(self, recipe: Recipe) -> Outcome | None:
         """Return what a finished recipe left, or ``None``."""

@@ -25,6 +25,10 @@ class Watcher(Protocol):
         """Hear how good a running trial is after a step (aim, higher better)."""
         ...
 
+    def losing(self, number: int, step: int, loss: float) -> None:
+        """Hear the training loss of a running trial in a step that is under way."""
+        ...
+
     def ended(self, trial: Trial) -> None:
         """Hear how a trial ended."""
         ...
@@ -48,6 +52,9 @@ class Silent:
         """Ignore it."""
 
     def reported(self, number: int, step: int, value: float) -> None:
+        """Ignore it."""
+
+    def losing(self, number: int, step: int, loss: float) -> None:
         """Ignore it."""
 
     def ended(self, trial: Trial) -> None:

@@ -44,14 +44,25 @@ class Average:
 
     def ended(self, progress: float, batches: Iterable[dict[str, Tensor]]) -> nn.Module:
         """Return the net to judge after an epoch; ``batches`` hold training rows, for the statistics of BatchNorm."""
-        if self.mean is None:
+        if self._kind == "swa" and self.mean is not None and progress >= SWA_FROM:
+            self.mean.update_parameters(self._net)
+            if self._norms:
+                with torch.no_grad():
+                    update_bn(cast("Any", batches), self.mean)
+        return self.shown
+
+    @property
+    def shown(self) -> nn.Module:
+        """The net that would ship now: the mean, once it holds something."""
+        if self.mean is None or int(self.mean.n_averaged) == 0:
             return self._net
-        if self._kind == "ema":
-            return self.mean.module
-        if progress < SWA_FROM:
-            return self._net
-        self.mean.update_parameters(self._net)
-        if self._norms:
-            with torch.no_grad():
-                update_bn(cast("Any", batches), self.mean)
         return self.mean.module
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the mean is made of."""
+        return {} if self.mean is None else self.mean.state_dict()
+
+    def take(self, state: dict[str, Tensor]) -> None:
+        """Go on from such a state."""
+        if self.mean is not None:
+            self.mean.load_state_dict(state)

@@ -29,6 +29,7 @@ class Walk:
 
     def __init__(self, net: nn.Module, course: Course) -> None:
         self._net, self._course, self.progress = net, course, 0.0
+        self.factor = 1.0
         self.optimiser = _optimiser(_groups(net, course), course)
         self._highest = [group["lr"] for group in self.optimiser.param_groups]
 
@@ -36,7 +37,7 @@ class Walk:
         """Move the weights by their gradients, ``steps_left`` steps before the end, this one included."""
         share = share_at(self.progress, self._course)
         for group, highest in zip(self.optimiser.param_groups, self._highest, strict=True):
-            group["lr"] = highest * share
+            group["lr"] = highest * share * self.factor
         if self._course.clip > 0:
             nn.utils.clip_grad_norm_(self._net.parameters(), self._course.clip)
         self.optimiser.step()

@@ -21,7 +21,7 @@ COURSE: Mapping[str, Setting] = {
     ),
     "weight_decay": Setting(default=0.01, low=0.0001, high=0.5, log=True, about="Pull of weights towards zero."),
     "optimiser": Setting(default="adamw", options=OPTIMISERS, about="How steps are made of gradients."),
-    "batch": Setting(default=128, low=1, unit="rows", about="Most rows a batch; fewer where rows are few."),
+    "batch": Setting(default=128, low=4, unit="rows", about="Most rows a batch; fewer where rows are few."),
     "clip": Setting(default=1.0, low=0.0, about="Greatest norm of a gradient; 0: any."),
 }
 """The settings that all nets share; a family changes a default with :func:`dataclasses.replace`."""

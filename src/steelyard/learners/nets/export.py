@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from steelyard.contracts import Problem, Task
+from steelyard.errors import need
 from steelyard.learners._graph import IR_VERSION, OPSETS
 from steelyard.learners.nets.scale import Scale
 
@@ -104,6 +105,7 @@ def _by_tracing(
 
 def _by_export(whole: Whole, inputs: Mapping[str, Tensor], axes: dict[str, dict[int, str]]) -> onnx.ModelProto:
     shapes = tuple(dict.fromkeys(axes.get(name, {}), torch.export.Dim.DYNAMIC) for name in inputs)
+    need("onnxscript", for_="exporting this net")
     program = torch.onnx.export(
         whole,
         tuple(inputs.values()),

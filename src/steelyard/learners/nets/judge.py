@@ -64,6 +64,7 @@ class Judge:
             return float(np.mean(np.concatenate(picked)))
         if not self.task.classes:
             apart = self.scale.target(scores) - self.scale.target(target).reshape(scores.shape)
-            return float(np.average(np.nanmean(apart**2, axis=1), weights=weights))
+            known = ~np.isnan(apart) * (1.0 if weights is None else weights[:, None])
+            return float((np.nan_to_num(apart) ** 2 * known).sum() / max(known.sum(), LEAST))
         losses = -np.log(np.maximum(scores[np.arange(len(target)), target], LEAST))
         return float(np.average(losses, weights=weights))
