@@ -21,6 +21,7 @@ from steelyard.learners.nets._clock import Clock
 from steelyard.learners.nets._losses import TINY, Loss, usual_loss
 from steelyard.learners.nets._machine import device, moved, out_of_memory, quick, seeded, swept
 from steelyard.learners.nets._walk import Walk
+from steelyard.learners.nets.attack import hardened
 from steelyard.learners.nets.course import Course
 from steelyard.learners.nets.judge import Judge
 from steelyard.learners.nets.reading import Material
@@ -130,7 +131,9 @@ class _Training:
         self.device = device()
         self.net, self.material, self.targets = net.to(self.device), material, targets
         self.course, self.vary, self.meter = course, vary, meter
-        self.forward: Callable[[dict[str, Tensor]], Tensor] = _compiled(net, material) if course.compiled else net
+        # Hooks of a compiled net are not called, and an attack works by them.
+        compiled = course.compiled and not hasattr(net, "attack")
+        self.forward: Callable[[dict[str, Tensor]], Tensor] = _compiled(net, material) if compiled else net
         _drop(net, course.dropout)
         self.loss: Loss = getattr(net, "loss", None) or usual_loss(course.label_smoothing)
         self.at_once = rows_at_once(course.batch, len(material))
@@ -224,9 +227,13 @@ class _Training:
         target, weights = self.targets.batch(rows)
         share = mass_of(target, weights) / whole
         target, weights = moved({"target": target, "weights": weights}, self.device).values()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.course.precision == "bf16"):
-            outputs = self.forward(moved(inputs, self.device))
-        loss = self.loss(outputs.float(), target, weights) * share.to(self.device)
+
+        def lost(given: dict[str, Tensor]) -> Tensor:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.course.precision == "bf16"):
+                outputs = self.forward(given)
+            return self.loss(outputs.float(), target, weights)
+
+        loss = hardened(self.net, moved(inputs, self.device), lost) * share.to(self.device)
         loss.backward()  # type: ignore[no-untyped-call] # PyTorch's own has no types
         return loss.detach()
 
