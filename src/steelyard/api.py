@@ -22,6 +22,7 @@ from steelyard.data.long import is_long, regroup
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
 from steelyard.measure import outcomes, quality, weigh
+from steelyard.measure.stress import stressed
 from steelyard.money import Ledger, Prices, cost_per_million
 from steelyard.money.export import lines, write_csv, write_parquet
 from steelyard.money.listing import listing
@@ -266,13 +267,19 @@ def _channels(opened: Bundle) -> set[str]:
     return {name for column in opened.schema.of(Kind.SEQUENCE) for name in column.channels if column.gathered}
 
 
-def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1) -> dict[str, Any]:
+def evaluate(
+    bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1, stress: str | None = None
+) -> dict[str, Any]:
     """Measure a bundle on labelled rows: quality with intervals, latency, cost.
+
+    With ``stress``, a key of :data:`steelyard.measure.stress.STRESSES`, also the quality on the same rows harmed in
+    that way.
 
     Raises
     ------
     RowsRefused
-        If the rows lack the target, or it holds a class that the bundle does not know.
+        If the rows lack the target, or it holds a class that the bundle does not know; if there is no such stress, or
+        no column that it could harm.
     """
     place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
@@ -283,12 +290,18 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
     figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
     parts = by_part(outcomes(opened.task, target, answer)) if opened.task.problem is Problem.TAGGING else {}
+    harmed: dict[str, Any] = {}
+    if stress is not None:
+        columns = stressed(to_columns(frame, opened.reads), opened.reads, stress)
+        worse = quality(opened.task, target, replace(opened.answer(columns), amounts=answer.amounts))
+        harmed = {"stress": {"kind": stress, "quality": {name: figure.to_json() for name, figure in worse.items()}}}
     weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
     cost = cost_per_million(weight, known, None, None)
     return {
         "bundle": str(place),
         "rows": len(target),
         "quality": {name: figure.to_json() for name, figure in figures.items()},
+        **harmed,
         "latency_ms": {name: getattr(weight, name).to_json() for name in ("p50", "p95", "p99")},
         "rows_per_second": weight.throughput.to_json(),
         "size_bytes": weight.size_bytes,

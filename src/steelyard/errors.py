@@ -205,7 +205,6 @@ EXTRA_OF = {
     "onnxscript": "deep",
     "safetensors": "deep",
     "torch": "deep",
-    "safetensors": "deep",
     "tokenizers": "deep",
     "skl2onnx": "pipelines",
     "skops": "pipelines",

@@ -154,10 +154,14 @@ def evaluate(
     rows: Annotated[Path, typer.Argument(help="Labelled rows: CSV, JSON Lines, Parquet, CoNLL.", show_default=False)],
     prices: Annotated[Path | None, typer.Option(help="File of own prices.")] = None,
     threads: Annotated[int, typer.Option(help="Threads that one prediction may use.", min=1)] = 1,
+    *,
+    stress: Annotated[
+        str | None, typer.Option(help="Also the quality on the same rows harmed in this way: typos.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on labelled rows: quality with intervals, latency, cost."""
-    figures = the_api().evaluate(bundle, rows, prices=prices, threads=threads)
+    figures = the_api().evaluate(bundle, rows, prices=prices, threads=threads, stress=stress)
     if as_json:
         print_json(figures)
     else:

@@ -96,7 +96,9 @@ def show_evaluation(figures: Mapping[str, Any], console: Console) -> None:
     table.add_column("figure", ratio=1, overflow="fold")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right", no_wrap=True)
-    rows = {**figures["quality"], **{f"latency {k}": v for k, v in figures["latency_ms"].items()}}
+    harmed = figures.get("stress", {"kind": "", "quality": {}})
+    rows = {**figures["quality"], **{f"{name} with {harmed['kind']}": v for name, v in harmed["quality"].items()}}
+    rows |= {f"latency {k}": v for k, v in figures["latency_ms"].items()}
     for name, found in {**rows, "rows a second": figures["rows_per_second"]}.items():
         table.add_row(Text(name), *_split(found))
     table.add_row("size", size(figures["size_bytes"]), "")

@@ -30,6 +30,7 @@ from steelyard.bundle.front_ends._summary import Summary
 from steelyard.bundle.front_ends._token_chars import TokenChars
 from steelyard.bundle.front_ends._token_features import TokenFeatures
 from steelyard.bundle.front_ends._token_mask import TokenMask
+from steelyard.bundle.front_ends._tokens import Tokens
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -45,6 +46,7 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "token-features": TokenFeatures.make,
     "token-chars": TokenChars.make,
     "subwords": Subwords.make,
+    "tokens": Tokens.make,
 }
 """Every front end by the name that a feed gives."""
 

@@ -24,6 +24,7 @@ from steelyard.learners.nets._machine import moved, out_of_memory, swept
 from steelyard.learners.nets._shelf import Saved, Shelf
 from steelyard.learners.nets._team import Team
 from steelyard.learners.nets._walk import Walk
+from steelyard.learners.nets.attack import hardened
 from steelyard.learners.nets.course import Course
 from steelyard.learners.nets.judge import Judge
 from steelyard.learners.nets.reading import Material
@@ -86,7 +87,9 @@ class Training:
         self.net, self.material, self.targets, self.course = net.to(team.device), material, targets, course
         self.team, self.meter, self.vary, self.shelf = team, meter, vary, shelf
         _drop(net, course.dropout)
-        self.forward = team.wrapped(_compiled(net, material, team.device) if course.compiled else net)
+        # Hooks of a compiled net are not called, and an attack works by them.
+        compiled = course.compiled and not hasattr(net, "attack")
+        self.forward = team.wrapped(_compiled(net, material, team.device) if compiled else net)
         self.loss: Loss = getattr(net, "loss", None) or usual_loss(course.label_smoothing)
         self.at_once = rows_at_once(course.batch, len(material))
         self.a_step = self.at_once * course.accumulate
@@ -238,7 +241,7 @@ class Training:
                 outputs = self.forward(given)
             return self.loss(outputs.float(), target, weights)
 
-        loss = lost(moved(inputs, where)) * share.to(where)
+        loss = hardened(self.net, moved(inputs, where), lost) * share.to(where)
         # DistributedDataParallel takes the mean of the gradients of all; each is the share of one.
         (loss * (self.team.size if self.team.shares_gradients else 1)).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
