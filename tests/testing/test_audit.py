@@ -19,11 +19,16 @@ LEARNERS = {
     "mlp": Plan(),
     "tfidf-linear": Plan(),
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
+    "resnet": Plan(settings=Settings(epochs=4, width=16)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
-LONG = {"catboost", "mlp"}
+NETS = {"cnn", "resnet"}
+"""Learners that need PyTorch."""
+LONG = {"catboost", "mlp", "resnet"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
 LEVERS = {
+    "adversarial",
+    "augment",
     "bag",
     "calibrate",
     "cascade",
@@ -33,7 +38,9 @@ LEVERS = {
     "features",
     "quantile",
     "quantise",
+    "resize",
     "select",
+    "self-supervised",
     "subsample",
     "threshold",
     "tune",
@@ -67,7 +74,7 @@ def cases():
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
             for problem in Problem:
-                marks = [pytest.mark.deep] if name == "cnn" else []
+                marks = [pytest.mark.deep] if name in NETS else []
                 if name in LONG and (kind, problem) != ("numbers", Problem.BINARY):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
@@ -75,7 +82,7 @@ def cases():
 
 @pytest.mark.parametrize(("name", "plan", "kind", "problem"), list(cases()))
 def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
-    if name == "cnn":
+    if name in NETS:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     pupil = Pupil(learner=learners().get(name), scene=scene(kind, problem), plan=plan)
     if not accepts(pupil):
@@ -86,7 +93,7 @@ def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_registered_learner_accepts_some_scene(name):
-    if name == "cnn":
+    if name in NETS:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     made = learners().get(name)
     assert any(accepts(Pupil(learner=made, scene=scene(kind, Problem.BINARY))) for kind in COLUMNS)

@@ -80,7 +80,13 @@ def _read_path(path: Path, target: str, room: Room) -> Table:
         found = images.read_folder(path, target) if path.is_dir() else images.read_zip(path, target)
         folder, archive = (path.resolve(), None) if path.is_dir() else (None, path.resolve())
         return Table(
-            name=name, source=str(path), columns=found.columns, images=found.images, folder=folder, archive=archive
+            name=name,
+            source=str(path),
+            columns=found.columns,
+            images=found.images,
+            folder=folder,
+            archive=archive,
+            note=found.note,
         )
     if ending == ".npz":
         columns = arrays.read(path, target)

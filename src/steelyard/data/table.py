@@ -35,6 +35,8 @@ class Table:
     images: frozenset[str] = frozenset()
     folder: Path | None = None
     archive: Path | None = None
+    note: str = ""
+    """What a reader took for granted, as a sentence."""
     drawn: Drawn | None = None
     """Which rows of a larger table these are, where they are not all."""
 

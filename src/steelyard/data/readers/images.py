@@ -1,8 +1,10 @@
-"""Folders and zip archives: one folder a class, or a table beside the images that it names."""
+"""Folders and zip archives: one folder a class, names that begin with the class, or a table that names the images."""
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,15 +19,18 @@ from steelyard.errors import DataUnreadable
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 SIDES = frozenset({"train", "training", "valid", "validation", "val", "dev", "calibration", "calib", "test", "testing"})
 _TABLES = frozenset({*CSV_ENDINGS, *JSON_ENDINGS})
+_NUMBERED = re.compile(r"(?P<name>.*[^\W\d_])[\W_]*\d+")
+"""The name of a file that is its class and a number: ``rolled-in_scale_17``."""
 _LAYOUT = "put each image in a folder named for its class, or add one CSV file that names the images"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Columns, and the column of images if their paths are already whole."""
+    """Columns, the column of images if their paths are already whole, and what was taken for granted."""
 
     columns: dict[str, Cells]
     images: frozenset[str] = frozenset()
+    note: str = ""
 
 
 def read_folder(folder: Path, target: str) -> Found:
@@ -89,13 +94,39 @@ def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> 
         paths = [PurePosixPath(*p.parts[1:]) for p in paths]
     depths = {len(p.parts) for p in paths}
     sided = depths == {3} and {p.parts[0].lower() for p in paths} <= SIDES
+    if named := _classes_in_names(paths):
+        note = (
+            f"the class of each image in {source} is taken from its name, what stands before the number: "
+            f"{_list(named)}; put the images in folders of classes where that is wrong"
+        )
+        columns: dict[str, Cells] = {"image": objects(prefix + str(p) for p in paths), target: tidy(named)}
+        return Found(columns, frozenset({"image"}), note)
     if depths != {2} and not sided:
         raise DataUnreadable(f"{source} holds no images in folders of classes ({len(paths)} images); {_LAYOUT}")
-    columns: dict[str, Cells] = {"image": objects(prefix + str(p) for p in paths)}
-    columns[target] = tidy([p.parts[-2] for p in paths])
+    columns = {"image": objects(prefix + str(p) for p in paths), target: tidy([p.parts[-2] for p in paths])}
     if sided:
         columns["split"] = tidy([p.parts[0].lower() for p in paths])
     return Found(columns, frozenset({"image"}))
+
+
+def _classes_in_names(paths: Sequence[PurePosixPath]) -> list[str]:
+    """Return the class of each image where all lie in one folder and are called by their class and a number.
+
+    Two classes at least, of two images each; otherwise nothing is returned.
+    """
+    if len({p.parent for p in paths}) != 1:
+        return []
+    found = [_NUMBERED.fullmatch(p.stem) for p in paths]
+    classes = [match["name"] for match in found if match]
+    counts = Counter(classes)
+    return classes if len(classes) == len(paths) and len(counts) > 1 and min(counts.values()) > 1 else []
+
+
+def _list(classes: Sequence[str]) -> str:
+    """Return a few of the classes for people."""
+    several = sorted(set(classes))
+    more = f" and {len(several) - 8} more" if len(several) > 8 else ""
+    return ", ".join(several[:8]) + more
 
 
 def _is_image(path: PurePosixPath) -> bool:

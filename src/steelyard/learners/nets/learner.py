@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from steelyard.learners.nets.export import Axes
+    from steelyard.learners.nets.judge import Judge
     from steelyard.learners.nets.loop import Vary
 
 
@@ -79,6 +80,14 @@ class NetLearner(ABC):
         del settings
         return None
 
+    def prepare(self, net: nn.Module, material: Material, settings: Told, work: Work, meter: Meter) -> None:
+        """Do in place what comes before a net is trained: statistics of its inputs, weights from elsewhere."""
+        del net, material, settings, work, meter
+
+    def conclude(self, net: nn.Module, judge: Judge | None, settings: Told, meter: Meter) -> None:
+        """Tell the meter what there is to say of a trained net; ``judge`` has the validation rows, if there are any."""
+        del net, judge, settings, meter
+
     def scale(self, train: Split, work: Work) -> Scale:
         """Return the scale in which numbers are learned: mean and spread of the target."""
         return Scale.of(train, work.task)
@@ -117,11 +126,13 @@ class NetLearner(ABC):
             material = _ready(reading, train.columns)
             with seeded(work.seed):
                 net = self.net(reading, work.task, settings)
+                self.prepare(net, material, settings, work, meter)
             verdicts = None
             if valid is not None:
                 verdicts = judge.Judge(work.task, valid, _ready(reading, valid.columns), scale)
             target, vary = scale.target(train.target), self.vary(settings)
             trained = loop.train(net, material, target, train.weights, course, judge=verdicts, meter=meter, vary=vary)
+            self.conclude(net, verdicts, settings, meter)
         return fitted.FittedNet(
             net=net,
             reading=reading,
