@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from steelyard.bundle.front_ends import FRONT_ENDS, pictures
 from steelyard.bundle.front_ends.text import Analyser, analyse, count, read_vocabulary, write_vocabulary
 from steelyard.contracts import Feed
+from steelyard.data import decoding
 from steelyard.errors import BundleRefused, RowsRefused
 
 # ------------------------------------------------------------------------------- numbers and strings
@@ -288,8 +289,8 @@ def test_a_member_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypatch
 
 
 def test_a_file_that_unpacks_to_an_absurd_size_is_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(RowsRefused, match="absurd number of pixels"):
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 63)
+    with pytest.raises(RowsRefused, match=r"unpacks to more than .* million pixels; make it smaller"):
         one(image(), encoded(Image.fromarray(colours())))
 
 

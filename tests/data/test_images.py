@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from steelyard.contracts import Kind
-from steelyard.data import load
+from steelyard.data import hashing, load
 from steelyard.data.hashing import contents
 from steelyard.data.readers import arrays
 from steelyard.errors import DataUnfit, DataUnreadable
@@ -84,6 +84,38 @@ def test_folders_above_the_classes_that_are_named_like_sides_become_the_split(tm
     data = load(spec(str(packed(tmp_path / "sides.zip", files)), split={"column": "split"}))
     assert len(data.partition.test) == len(data.partition.development) == 24
     assert next(f for f in data.findings if f.code == "duplicates_across").numbers["rows"] == 24
+
+
+def test_names_that_are_a_class_and_a_number_are_the_class(tmp_path, spec):
+    files = {f"all/{('rolled-in_scale', 'crazing')[i % 2]}_{i}.png": png(i) for i in range(24)}
+    data = load(spec(str(packed(tmp_path / "steel.zip", files))))
+    assert data.task.classes == ("crazing", "rolled-in_scale")
+    assert data.rows.target.tolist() == [0] * 12 + [1] * 12
+    (found,) = [f for f in data.findings if f.code == "taken_for_granted"]
+    assert "what stands before the number: crazing, rolled-in_scale; put the images in folders" in found.sentence
+    assert not [f for f in load(spec(str(folder(tmp_path / "usual", images())))).findings if f.code == found.code]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["scan_1.png", "scan_2.png", "scan_3.png"],  # one class is none
+        ["cat_1.png", "cat_2.png", "dog_1.png"],  # a class of one image is a name
+        ["cat_1.png", "cat_2.png", "dog_1.png", "dog_2.png", "readme.png"],
+        ["1.png", "2.png", "3.png", "4.png"],
+    ],
+)
+def test_names_that_are_no_classes_are_not_taken_for_some(tmp_path, spec, names):
+    with pytest.raises(DataUnreadable, match="holds no images in folders of classes"):
+        load(spec(str(folder(tmp_path / "flat", {name: png(i) for i, name in enumerate(names)}))))
+
+
+def test_a_member_that_would_unpack_to_too_much_is_left_out(tmp_path, spec, monkeypatch):
+    files = images()
+    biggest = max(map(len, files.values()))
+    monkeypatch.setattr(hashing, "LARGEST_MEMBER", biggest)
+    files["cat/0.png"] = files["cat/0.png"] + b"\0" * biggest
+    assert len(load(spec(str(packed(tmp_path / "a.zip", files)))).rows) == 23
 
 
 def test_a_folder_or_archive_of_another_layout_is_refused(tmp_path, spec):

@@ -206,13 +206,15 @@ def test_an_unreadable_image_is_named(tmp_path):
         fit(train)
 
 
-@pytest.mark.parametrize("settings", [Settings(epoch=3), Settings(width=5), Settings(size=4), Settings(shift=0.9)])
+@pytest.mark.parametrize(
+    "settings", [Settings(epoch=3), Settings(width=5), Settings(size=4), Settings(shift=0.9), Settings(mirror=True)]
+)
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(SteelyardError, match="cnn"):
         fit(pictures(), Plan(settings=settings))
 
 
-@pytest.mark.parametrize("settings", [{"mirror": True}, {"blocks": 2}, {"size": 24}, {"shift": 0.0}, {"batch": 8}])
+@pytest.mark.parametrize("settings", [{"blocks": 2}, {"weight_decay": 0.4}, {"size": 24}, {"shift": 0.0}, {"batch": 8}])
 def test_settings_are_honoured(settings):
     train = pictures(150)
     usual = fit(train).scores(train.columns)

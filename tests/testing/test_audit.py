@@ -20,15 +20,18 @@ LEARNERS = {
     "tfidf-linear": Plan(),
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
     "audio-cnn": Plan(settings=Settings(epochs=4, width=32, blocks=2)),
+    "resnet": Plan(settings=Settings(epochs=4, width=16)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
 TABLES = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
-LONG = {"audio-cnn", "catboost", "mlp"}
+LONG = {"audio-cnn", "catboost", "mlp", "resnet"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
-DEEP = {"audio-cnn", "cnn"}
+DEEP = {"audio-cnn", "cnn", "resnet"}
 """Learners that need PyTorch."""
 LEVERS = {
     "average",
+    "adversarial",
+    "augment",
     "bag",
     "calibrate",
     "cascade",
@@ -47,8 +50,10 @@ LEVERS = {
     "quantise",
     "regularise",
     "schedule",
+    "resize",
     "select",
     "stack",
+    "self-supervised",
     "subsample",
     "threshold",
     "tune",

@@ -17,6 +17,8 @@ from steelyard.contracts import Columns, Kind, Schema
 from steelyard.errors import DataUnreadable
 
 Hashes = NDArray[np.uint64]
+LARGEST_MEMBER = 2**28
+"""Bytes that a member of an archive may unpack to; what serves a bundle has the same limit."""
 _NAN = np.uint64(0x7FF8000000000000)
 
 
@@ -95,12 +97,20 @@ def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
 
 
 def read_file(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:
-    """Return the bytes of a file or archive member; an archive stays open in ``archives`` until ``stack`` closes it."""
+    """Return the bytes of a file or archive member; an archive stays open in ``archives`` until ``stack`` closes it.
+
+    Raises
+    ------
+    BadZipFile
+        If a member would unpack to more than :data:`LARGEST_MEMBER` bytes.
+    """
     path, inside, member = cell.partition("::")
     if not inside:
         return Path(cell).read_bytes()
     if path not in archives:
         archives[path] = stack.enter_context(zipfile.ZipFile(path))
+    if (size := archives[path].getinfo(member).file_size) > LARGEST_MEMBER:
+        raise zipfile.BadZipFile(f"it unpacks to {size:,} bytes; the most is {LARGEST_MEMBER:,}")
     return archives[path].read(member)
 
 

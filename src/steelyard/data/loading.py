@@ -99,6 +99,8 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
     target = _coded(spec, table, typed, ~np.any(unusable, axis=0) if unusable else None)
     schema = schema_of(typed)
     findings = [] if table.drawn is None else [table.drawn.finding(table.source)]
+    if table.note:
+        findings.append(Finding(code="taken_for_granted", severity=Severity.NOTE, sentence=table.note))
     findings += [*gathered.findings, *target.findings, *(finding for t in typed for finding in t.findings)]
     findings += checks.of_schema(schema, spec)
     findings += () if target.problem is Problem.TAGGING else of_untagged(schema)

@@ -17,18 +17,26 @@ from steelyard.data.dataset import Finding, Severity
 from steelyard.data.files import lost, missing, whole
 from steelyard.data.hashing import contents, read_file
 from steelyard.data.table import Table
-from steelyard.errors import need
+from steelyard.errors import DataUnfit, need
 
 MOST_UNREADABLE = 0.05
 """Share of images that may be unreadable for a run to go on without their rows."""
+_SMALL = 32
+_DAMAGE = (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What a file, an archive or a decoder has to say of what cannot be read."""
 
 
 def resolve(name: str, cells: Sequence[Any], table: Table) -> tuple[NDArray[Any], list[Finding]]:
     """Return image cells as paths that hold from anywhere, or as bytes; and a finding if files are not there.
 
     Arrays and pictures become PNG. A column that mixes paths and bytes becomes bytes.
+
+    Raises
+    ------
+    DataUnfit
+        If an array or a picture in memory is none: of another type or shape, or of floating-point numbers.
     """
-    made = [_png(image_of(cell)) for cell in cells]
+    made = [_held(name, row, cell) for row, cell in enumerate(cells)]
     if name not in table.images:
         made = [whole(cell, table) if isinstance(cell, str) else cell for cell in made]
     if gone := lost(made):
@@ -68,12 +76,8 @@ def judge(name: str, cells: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, lis
 
 def _unreadable(cells: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which cells no picture can be decoded from; JPEG is decoded small, which finds the same damage."""
-    images = need("PIL.Image", for_="images")
-    damage = (
-        images.DecompressionBombError,
-        *(OSError, ValueError, SyntaxError, EOFError, RuntimeError, KeyError),
-        *(zipfile.BadZipFile, zlib.error),
-    )
+    from steelyard.data.decoding import decoded, flat  # noqa: PLC0415 - Pillow is for those who have images
+
     bad = np.array([cell is None for cell in cells], dtype=bool)
     with ExitStack() as stack:
         archives: dict[str, zipfile.ZipFile] = {}
@@ -81,20 +85,28 @@ def _unreadable(cells: NDArray[Any]) -> NDArray[np.bool_]:
             try:
                 cell = cells[row]
                 content = cell if isinstance(cell, bytes) else read_file(cell, archives, stack)
-                with images.open(io.BytesIO(content)) as picture:
-                    picture.draft("RGB", (32, 32))
-                    picture.load()
-                    bad[row] = picture.mode == "F"  # floating-point pixels have no agreed range
-            except damage:
+                flat(decoded(io.BytesIO(content), "the image", least=_SMALL))
+            except _DAMAGE:
                 bad[row] = True
     return bad
 
 
+def _held(name: str, row: int, cell: object) -> Any:
+    try:
+        return _png(image_of(cell))
+    except ValueError as problem:
+        raise DataUnfit(f"row {row} (from 0) of column {name!r}: {problem}") from None
+
+
 def _png(cell: Any) -> Any:
+    """Return an array or a picture in memory as PNG bytes: what serving would make of it, before it is resized."""
     if cell is None or isinstance(cell, str | bytes):
         return cell
+    from steelyard.data.decoding import checked, flat, loaded  # noqa: PLC0415 - as above
+
     images = need("PIL.Image", for_="images")
-    picture = images.fromarray(cell) if isinstance(cell, np.ndarray) else cell
+    picture = images.fromarray(checked(cell)) if isinstance(cell, np.ndarray) else loaded(cell, "the picture")
     stream = io.BytesIO()
-    (picture if picture.mode in ("L", "RGB", "RGBA", "P", "1", "I;16") else picture.convert("RGB")).save(stream, "PNG")
+    plain = flat(picture)
+    (plain if plain.mode in ("L", "RGB", "P", "1") else plain.convert("RGB")).save(stream, "PNG")
     return stream.getvalue()

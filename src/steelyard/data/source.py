@@ -117,6 +117,7 @@ def _read_path(path: Path, spec: Spec, room: Room) -> Table:
             sounds=found.sounds,
             folder=folder,
             archive=archive,
+            note=found.note,
         )
     if ending == ".npz":
         columns = arrays.read(path, target)

@@ -38,6 +38,8 @@ class Table:
     archive: Path | None = None
     sides: NDArray[np.str_] | None = None
     """The side of each row (train, validation, calibration, test), where the files say it."""
+    note: str = ""
+    """What a reader took for granted, as a sentence."""
     drawn: Drawn | None = None
     """Which rows of a larger table these are, where they are not all."""
     sequences: Mapping[str, Column] = field(default_factory=dict)

@@ -1,8 +1,10 @@
-"""Folders and zip archives: one folder a class, or a table beside the images that it names."""
+"""Folders and zip archives: one folder a class, names that begin with the class, or a table that names the images."""
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,16 +22,19 @@ _TABLES = frozenset({*CSV_ENDINGS, *JSON_ENDINGS})
 SOUND_ENDINGS = frozenset({".wav", ".wave"})
 _UNREAD = frozenset({".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif"})
 """Sounds that would first have to be converted."""
+_NUMBERED = re.compile(r"(?P<name>.*[^\W\d_])[\W_]*\d+")
+"""The name of a file that is its class and a number: ``rolled-in_scale_17``."""
 _LAYOUT = "put each {one} in a folder named for its class, or add one CSV file that names the {one}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Columns, and the column of images or of sounds if their paths are already whole."""
+    """Columns, the column of images or of sounds if their paths are already whole, and what was taken for granted."""
 
     columns: dict[str, Cells]
     images: frozenset[str] = frozenset()
     sounds: frozenset[str] = frozenset()
+    note: str = ""
 
 
 def read_folder(folder: Path, target: str) -> Found:
@@ -101,13 +106,19 @@ def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> 
         paths = [PurePosixPath(*p.parts[1:]) for p in paths]
     depths = {len(p.parts) for p in paths}
     sided = depths == {3} and {p.parts[0].lower() for p in paths} <= SIDES
+    if named := _classes_in_names(paths):
+        note = (
+            f"the class of each {one} in {source} is taken from its name, what stands before the number: "
+            f"{_list(named)}; put the {one}s in folders of classes where that is wrong"
+        )
+        columns: dict[str, Cells] = {column: objects(prefix + str(p) for p in paths), target: tidy(named)}
+        return Found(columns, note=note, **{f"{one}s": frozenset({column})})
     if depths != {2} and not sided:
         unread = sum(p.suffix.lower() in _UNREAD for p in shown)
         more = f"; {unread} files are sounds that are not wav: convert them" if unread else ""
         layout = _LAYOUT.format(one=one)
         raise DataUnreadable(f"{source} holds no {one}s in folders of classes ({len(paths)} {one}s){more}; {layout}")
-    columns: dict[str, Cells] = {column: objects(prefix + str(p) for p in paths)}
-    columns[target] = tidy([p.parts[-2] for p in paths])
+    columns = {column: objects(prefix + str(p) for p in paths), target: tidy([p.parts[-2] for p in paths])}
     if sided:
         columns["split"] = tidy([p.parts[0].lower() for p in paths])
     return Found(columns, **{f"{one}s": frozenset({column})})
@@ -115,3 +126,23 @@ def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> 
 
 def _is_hidden(path: PurePosixPath) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _classes_in_names(paths: Sequence[PurePosixPath]) -> list[str]:
+    """Return the class of each file where all lie in one folder and are called by their class and a number.
+
+    Two classes at least, of two files each; otherwise nothing is returned.
+    """
+    if len({p.parent for p in paths}) != 1:
+        return []
+    found = [_NUMBERED.fullmatch(p.stem) for p in paths]
+    classes = [match["name"] for match in found if match]
+    counts = Counter(classes)
+    return classes if len(classes) == len(paths) and len(counts) > 1 and min(counts.values()) > 1 else []
+
+
+def _list(classes: Sequence[str]) -> str:
+    """Return a few of the classes for people."""
+    several = sorted(set(classes))
+    more = f" and {len(several) - 8} more" if len(several) > 8 else ""
+    return ", ".join(several[:8]) + more
