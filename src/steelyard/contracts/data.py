@@ -54,6 +54,9 @@ class Column:
     """For TEXT: whether words are separated by spaces (English) or not (Chinese, Japanese, Thai)."""
     channels: tuple[str, ...] = ()
     """For SEQUENCE: the names of its channels, in order."""
+    checkpoints: tuple[str, ...] = ()
+    """For TEXT and TOKENS: the pretrained encoders that may read it, ``name@digest``, the usual one first; none where
+    the spec names none."""
     price: Money | None = None
     notation: str = ""
     """How numbers or dates are written where that is not plain: ``"1.234,5 €"``, ``"day/month/year"``; see

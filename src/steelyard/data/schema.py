@@ -27,7 +27,7 @@ def schema_from_json(data: list[dict[str, Any]]) -> Schema:
 
 def _column_to_json(column: Column) -> dict[str, Any]:
     bare = Column(name=column.name, kind=column.kind)
-    fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "why")
+    fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "checkpoints", "why")
     made = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
     return made if column.price is None else made | {"price": f"{column.price.amount} {column.price.currency}"}
@@ -35,7 +35,8 @@ def _column_to_json(column: Column) -> dict[str, Any]:
 
 def _column_from_json(data: Mapping[str, Any]) -> Column:
     price = Money.parse(data["price"]) if "price" in data else None
-    return Column(**{**data, "kind": Kind(data["kind"]), "price": price})
+    checkpoints = tuple(data.get("checkpoints", ()))
+    return Column(**{**data, "kind": Kind(data["kind"]), "price": price, "checkpoints": checkpoints})
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
 from steelyard.bundle.front_ends._numbers import Numbers
 from steelyard.bundle.front_ends._strings import Strings
+from steelyard.bundle.front_ends._tokens import Tokens
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
 FRONT_ENDS: dict[str, FrontEnd] = {
@@ -29,6 +30,7 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "strings": Strings.make,
     "counts": Counts.make,
     "image": Image.make,
+    "tokens": Tokens.make,
 }
 """Every front end by the name that a feed gives."""
 
