@@ -54,7 +54,8 @@ class Opened:
                 "own; take one of its members"
             )
         files = {name: self._file(FILES + name) for name in model.files}
-        return Artefact(self._file(model.graph), model.feeds, files)
+        origin = str(self.manifest.extra.get("pretrained", ""))
+        return Artefact(self._file(model.graph), model.feeds, files, origin)
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:

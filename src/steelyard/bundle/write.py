@@ -81,12 +81,17 @@ def write(folder: Path, model: Artefact | Joined, about: About) -> None:
         fingerprint=about.fingerprint,
         model=described,
         files={},
-        extra=dict(about.extra),
+        extra={**about.extra, **_origin(model)},
     )
     files[CARD] = card(manifest, about.recipe, sum(map(len, files.values()))).encode(errors="surrogatepass")
     listed = {name: File.of(content) for name, content in sorted(files.items())}
     content = manifest.model_copy(update={"files": listed}).to_bytes()
     disk.write(folder, {**files, MANIFEST: content, SEAL: seal(content)})
+
+
+def _origin(model: Artefact | Joined) -> dict[str, str]:
+    """Return where weights came from that were trained before, if there are any."""
+    return {"pretrained": model.pretrained} if isinstance(model, Artefact) and model.pretrained else {}
 
 
 def _versions() -> dict[str, str]:

@@ -72,6 +72,9 @@ class Column:
     """For SEQUENCE: the names of its channels, in order."""
     gathered: Gathered | None = None
     """For SEQUENCE: how it came of a long table, if it did."""
+    checkpoints: tuple[str, ...] = ()
+    """For TEXT and TOKENS: the pretrained encoders that may read it, ``name@digest``, the usual one first; none where
+    the spec names none."""
     price: Money | None = None
     notation: str = ""
     """How numbers or dates are written where that is not plain: ``"1.234,5 €"``, ``"day/month/year"``; see

@@ -128,6 +128,8 @@ class Artefact:
     graph: bytes
     feeds: tuple[Feed, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    pretrained: str = ""
+    """Which weights training started from, and under what licence; it stands in the bundle's card."""
 
 
 class Fitted(Protocol):

@@ -28,7 +28,7 @@ def schema_from_json(data: list[dict[str, Any]]) -> Schema:
 
 def _column_to_json(column: Column) -> dict[str, Any]:
     bare = Column(name=column.name, kind=column.kind)
-    fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "why")
+    fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "checkpoints", "why")
     made = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
     made |= {"channels": list(column.channels)} if column.channels else {}
@@ -39,8 +39,8 @@ def _column_to_json(column: Column) -> dict[str, Any]:
 def _column_from_json(data: Mapping[str, Any]) -> Column:
     price = Money.parse(data["price"]) if "price" in data else None
     gathered = Gathered(**data["gathered"]) if "gathered" in data else None
-    channels = tuple(data.get("channels", ()))
-    return Column(**{**data, "kind": Kind(data["kind"]), "price": price, "channels": channels, "gathered": gathered})
+    lists = {name: tuple(data.get(name, ())) for name in ("channels", "checkpoints")}
+    return Column(**{**data, **lists, "kind": Kind(data["kind"]), "price": price, "gathered": gathered})
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

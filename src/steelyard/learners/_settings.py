@@ -37,6 +37,8 @@ def settings_of(learner: str, space: Space, plan: Plan) -> Settings:
 def _complaint(setting: Setting, value: Scalar) -> str | None:
     if setting.options:
         return None if value in setting.options else f"must be one of {', '.join(map(str, setting.options))}"
+    if isinstance(setting.default, str):
+        return None if isinstance(value, str) else "must be a text"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "must be a number"
     if isinstance(setting.default, int) and not float(value).is_integer():

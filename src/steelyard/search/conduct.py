@@ -33,6 +33,7 @@ from steelyard.search.journal import Journal
 from steelyard.search.limits import refuse_empty_budget, refuse_hard_limits, with_default_budget
 from steelyard.search.loop import Loop, search_of
 from steelyard.search.machine import machine, memory_bytes
+from steelyard.search.pretrained import with_checkpoints
 from steelyard.search.staff import staff
 from steelyard.search.store import Store
 from steelyard.search.watching import Silent, Watcher
@@ -198,7 +199,7 @@ class Session:
             if dataset.fingerprint != known["fingerprint"]:
                 raise RunUnreadable(f"the data in {self.folder.path} is not what the run began with; start a new run")
             return dataset
-        dataset = load(self.spec, self.base)
+        dataset = with_checkpoints(load(self.spec, self.base), self.spec.pretrained, self.base)
         check_task(self.spec, dataset.task)
         store.save(dataset, self.folder.path)
         self.journal.write("data", self._data_facts(dataset))

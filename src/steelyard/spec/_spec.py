@@ -20,6 +20,7 @@ from steelyard.spec._parts import (
     LearnersPart,
     LeversPart,
     Part,
+    PretrainedPart,
     Quality,
     SequencePart,
     Serving,
@@ -155,6 +156,11 @@ class Spec(Part):
         default_factory=LearnersPart,
         description="Which learners may be trained.",
         examples=[{"without": ["lightgbm"]}],
+    )
+    pretrained: PretrainedPart = Field(
+        default_factory=PretrainedPart,
+        description="Which pretrained encoders may be used.",
+        examples=[{"checkpoints": ["./encoder"], "downloads": False}],
     )
     checks: Checks = Field(
         default_factory=Checks, description="What to do about findings in the data.", examples=[{"leaks": "drop"}]
