@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
-from steelyard.contracts import Context, Kind, Move, Prior, Stage, Trial
+from steelyard.contracts import Context, Kind, Move, Prior, Setting, Stage, Trial
 from steelyard.learners._settings import SettingsRefused
 from steelyard.learners.nets.augment import NAME, OFFERS, OPTIONS, Offer, options_of
 from steelyard.levers.priors import gain, training_seconds
@@ -31,6 +32,10 @@ class Augment:
         "Cutout. arXiv:1708.04552"
     )
     about = "Varies training rows anew in every epoch: images mirrored, cut, turned or mixed, and so on by kind."
+
+    space: ClassVar[Mapping[str, Setting]] = {
+        n: setting for options in OPTIONS.values() for n, setting in options.items()
+    }
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
         """Propose each option of the kinds at hand that its learner has not tried, if this is its best training."""
