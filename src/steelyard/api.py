@@ -18,6 +18,7 @@ from steelyard.contracts import Problem
 from steelyard.data import Dataset, Inspection, extras, inspect
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
+from steelyard.forecasts import Forecasts, forecast, labelled
 from steelyard.measure import quality, weigh
 from steelyard.money import Ledger, Prices, cost_per_million
 from steelyard.money.export import lines, write_csv, write_parquet
@@ -226,8 +227,10 @@ def bundle_folder(path: Path | str) -> Path:
     return bundle
 
 
-def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
+def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions | Forecasts:
     """Predict rows: a file (CSV, JSON Lines, Parquet ...), a data frame, or a list of dicts.
+
+    A forecast takes a table of recent values, like the one it was trained on, and tells what comes next in each series.
 
     Raises
     ------
@@ -236,6 +239,8 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
     frame, task = read_rows(rows), opened.task
+    if task.problem is Problem.FORECASTING:
+        return forecast(opened, frame)
     answer = opened.answer_rows(frame)
     ignored = tuple(name for name in extras(frame, opened.schema) if name != task.target)
     if task.problem is Problem.REGRESSION:
@@ -256,10 +261,16 @@ def evaluate(bundle: Path | str, rows: Any, *, prices: Path | None = None, threa
     place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
     frame = read_rows(rows)
-    target = targets(frame, opened.task)
-    answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
-    figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
-    weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
+    read, groups = [c.name for c in opened.reads.columns], None
+    if opened.task.problem is Problem.FORECASTING:
+        found = labelled(frame, opened.task)
+        frame, target, groups = found.columns, found.target, found.blocks
+        answer = replace(opened.answer(frame), scales=found.scales)
+    else:
+        target = targets(frame, opened.task)
+        answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
+    figures: Mapping[str, Estimate] = quality(opened.task, target, answer, groups=groups)
+    weight = weigh(place, sample(frame, read, 256), threads=threads)
     cost = cost_per_million(weight, known, None, None)
     return {
         "bundle": str(place),

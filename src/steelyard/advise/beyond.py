@@ -9,7 +9,7 @@ import numpy as np
 from steelyard.advise.actions import Action, Kind, Yard
 from steelyard.advise.curves import Curve
 from steelyard.bundle.scores import sureness
-from steelyard.contracts import Answer, Problem, Trial
+from steelyard.contracts import NUMERIC, Answer, Trial
 from steelyard.data import Dataset
 from steelyard.decide import candidate
 from steelyard.measure import paired
@@ -43,7 +43,7 @@ def people_action(
         Of all rows.
     """
     task = dataset.task
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return None
     where, held = validation_of(dataset)
     own = part_answer(answer, where)

@@ -12,11 +12,13 @@ from steelyard.data.coerce import (
     category_of,
     image_of,
     number_of,
+    readings_of,
     row_to_columns,
     rule_of,
     text_of,
     time_of,
 )
+from steelyard.data.sequences import NoReadings
 from steelyard.errors import RowsRefused
 
 Reader = Callable[[Any], Any]
@@ -62,10 +64,20 @@ def _written(kind: Kind, notation: str, *, lenient: bool) -> Reader:
     return read
 
 
-def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
+def _sequence(channels: tuple[str, ...], *, lenient: bool) -> Reader:
+    def read(cell: object) -> Any:
+        try:
+            return readings_of(cell, channels, lenient=lenient)
+        except NoReadings as problem:
+            raise NotThisKind(cell) from problem
+
+    return read
+
+
+def reader(kind: Kind, notation: str = "", *, lenient: bool = False, channels: tuple[str, ...] = ()) -> Reader:
     """Return the function that reads a cell of some kind; it raises ``NotThisKind`` where the cell does not fit.
 
-    ``notation`` and ``lenient`` are those of the column (:class:`steelyard.contracts.Column`).
+    ``notation``, ``lenient`` and ``channels`` are those of the column (:class:`steelyard.contracts.Column`).
 
     Examples
     --------
@@ -76,6 +88,8 @@ def reader(kind: Kind, notation: str = "", *, lenient: bool = False) -> Reader:
     """
     if kind is Kind.CATEGORY:
         return _remembering()
+    if kind is Kind.SEQUENCE:
+        return _sequence(channels, lenient=lenient)
     if notation or lenient:
         return _written(kind, notation, lenient=lenient)
     return {Kind.NUMBER: _number, Kind.TIME: _time, Kind.TEXT: text_of, Kind.IMAGE: image_of}[kind]
@@ -89,7 +103,8 @@ class RowReader:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._readers = tuple(
-            (column.name, reader(column.kind, column.notation, lenient=column.lenient)) for column in schema.features
+            (column.name, reader(column.kind, column.notation, lenient=column.lenient, channels=column.channels))
+            for column in schema.features
         )
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ _KINDS = {
     Kind.TIME: ("float64", "seconds since 1970-01-01 UTC, or a date as ISO 8601"),
     Kind.CATEGORY: ("string", "a category; unseen ones are answered too"),
     Kind.TEXT: ("string", "text"),
+    Kind.SEQUENCE: ("sequence", "a list of steps, the latest last, each a list of numbers (null is missing)"),
     Kind.IMAGE: ("image", "path, archive.zip::member, bytes, uint8 array or Pillow image"),
 }
 
@@ -171,6 +172,10 @@ def signature_of(task: Task, columns: Iterable[Column]) -> Signature:
     if task.problem is Problem.REGRESSION:
         unit = f"that of the column {task.target!r}"
         return Signature(inputs=inputs, outputs=(Value(name="prediction", type="float64", unit=unit),))
+    if task.problem is Problem.FORECASTING:
+        unit = "that of its series; of each step ahead a value for each series, the next step first"
+        names = ("prediction", "low", "high")
+        return Signature(inputs=inputs, outputs=tuple(Value(name=n, type="float64[]", unit=unit) for n in names))
     chances = (Value(name=f"probability_{c}", type="float64", unit="probability, 0 to 1") for c in task.classes)
     prediction = Value(name="prediction", type="string", unit=f"a class of {task.target!r}")
     return Signature(inputs=inputs, outputs=(prediction, *chances))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from steelyard.contracts.data import (
     FEATURES,
+    NUMERIC,
     Amount,
     Answer,
     Column,
@@ -20,6 +21,7 @@ from steelyard.contracts.data import (
     Schema,
     Split,
     Task,
+    Timeline,
 )
 from steelyard.contracts.jobs import Errand, Job, known
 from steelyard.contracts.learners import (
@@ -54,6 +56,7 @@ from steelyard.contracts.levers import (
 
 __all__ = [
     "FEATURES",
+    "NUMERIC",
     "Amount",
     "Answer",
     "Artefact",
@@ -89,6 +92,7 @@ __all__ = [
     "Split",
     "Stage",
     "Task",
+    "Timeline",
     "TrainingLever",
     "Trial",
     "Weight",

@@ -10,6 +10,7 @@ Rules, by kind:
 * TEXT: as it is; missing text is ``""``.
 * TIME: a written date (see :mod:`steelyard.data.dates`) or a number of epoch seconds. A time without a zone is UTC.
 * IMAGE: a path, ``archive.zip::member``, bytes, an array or a PIL image, untouched.
+* SEQUENCE: readings in any way that :mod:`steelyard.data.sequences` knows; a missing one has no steps.
 
 A cell that does not fit is refused, unless the column is *lenient*: then it is missing, as it was in training.
 """
@@ -20,7 +21,7 @@ import datetime as dt
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from steelyard.contracts import Column, Columns, Floats, Kind, Schema
 from steelyard.data.dates import COMPACT, MILLISECONDS, counted, date_of
 from steelyard.data.frames import cells_of, is_row, names_of
 from steelyard.data.numerals import PLAIN, numeral_of
+from steelyard.data.sequences import NoReadings, Readings, empty, sequence_of
 from steelyard.errors import RowsRefused, nearest
 
 BLANKS = " \t\r\n\f\v\u00a0\u3000\ufeff"
@@ -272,6 +274,30 @@ def image_of(cell: object) -> object:
     return None if is_missing(cell) else cell
 
 
+def readings_of(cell: object, channels: Sequence[str], *, lenient: bool = False) -> Readings:
+    """Return a cell as readings of some channels, float32 of shape (steps, channels).
+
+    Raises
+    ------
+    NoReadings
+        If it is no such sequence; the message says what it is instead.
+    """
+    if is_missing(cell):
+        return empty(len(channels))
+    return sequence_of(cell, channels, rule_of(Kind.NUMBER, lenient=lenient))
+
+
+def _sequences(cells: Iterable[Any], name: str, channels: Sequence[str], *, lenient: bool) -> Iterator[Readings]:
+    for row, cell in enumerate(cells):
+        try:
+            yield readings_of(cell, channels, lenient=lenient)
+        except NoReadings as problem:
+            raise RowsRefused(
+                f"row {row} (from 0) of column {name!r} holds a sequence {problem}; give a list of readings, each a "
+                "list of numbers"
+            ) from None
+
+
 _ENDING = {
     Kind.NUMBER: "a number{}",
     Kind.TIME: "a time (write it as 2011-01-31 or 2011-01-31 08:30:00{})",
@@ -279,7 +305,13 @@ _ENDING = {
 
 
 def column(
-    kind: Kind, cells: Sequence[Any] | NDArray[Any], name: str, *, notation: str = "", lenient: bool = False
+    kind: Kind,
+    cells: Sequence[Any] | NDArray[Any],
+    name: str,
+    *,
+    notation: str = "",
+    lenient: bool = False,
+    channels: Sequence[str] = (),
 ) -> NDArray[Any]:
     """Return cells as one typed column, as :data:`steelyard.contracts.Columns` describes.
 
@@ -290,6 +322,8 @@ def column(
     notation, lenient
         How numbers and dates are written there, and whether what does not fit is missing; see
         :class:`steelyard.contracts.Column`.
+    channels
+        Of a sequence what its readings are called.
 
     Raises
     ------
@@ -307,12 +341,14 @@ def column(
                 f"row {where.row} (from 0) of column {name!r} holds {where.cell!r}, which is not "
                 f"{_ENDING[kind].format(f' or like {notation}' if notation else '')}; correct it or leave it empty"
             ) from None
+    if kind is Kind.SEQUENCE:
+        return objects(_sequences(cells, name, channels, lenient=lenient))
     rule = {Kind.TEXT: text_of, Kind.IMAGE: image_of}.get(kind, category_of)
     return objects(rule(cell) for cell in cells)
 
 
 def _column(what: Column, cells: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-    return column(what.kind, cells, what.name, notation=what.notation, lenient=what.lenient)
+    return column(what.kind, cells, what.name, notation=what.notation, lenient=what.lenient, channels=what.channels)
 
 
 def to_columns(frame: Any, schema: Schema) -> Columns:

@@ -99,10 +99,24 @@ def read_image(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack
     return archives[path].read(member)
 
 
+def hash_sequences(cells: NDArray[Any]) -> Hashes:
+    """Return one hash a sequence: of its shape and of its readings, every NaN and every zero alike."""
+    made = (hash_bytes(repr(cell.shape).encode() + _plain_bytes(cell)) for cell in cells)
+    return np.fromiter(made, dtype=np.uint64, count=len(cells))
+
+
+def _plain_bytes(cell: NDArray[np.float32]) -> bytes:
+    values = cell + np.float32(0)
+    values[np.isnan(values)] = np.nan
+    return values.tobytes()
+
+
 def hash_column(kind: Kind, values: NDArray[Any]) -> Hashes:
     """Return one hash a cell of a typed column."""
     if kind in (Kind.NUMBER, Kind.TIME):
         return hash_numbers(values)
+    if kind is Kind.SEQUENCE:
+        return hash_sequences(values)
     return hash_images(values) if kind is Kind.IMAGE else hash_strings(values)
 
 

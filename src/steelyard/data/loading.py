@@ -15,6 +15,7 @@ from steelyard.data import checks, source
 from steelyard.data.dataset import Dataset, Finding, Partition, Severity
 from steelyard.data.fast import categories
 from steelyard.data.fingerprint import fingerprint
+from steelyard.data.forecasting import forecasting
 from steelyard.data.hashing import Hashes, hash_columns, hash_rows
 from steelyard.data.infer import Typed, schema_of, typed_columns
 from steelyard.data.leaks import Evidence, leaks
@@ -86,6 +87,8 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         If the spec asks for a metric, outcomes or a positive class that the target cannot have.
     """
     table = source.read(spec, base)
+    if spec.forecast is not None:
+        return _of_forecast(spec, table, base)
     roles = roles_of(spec, tuple(table.columns))
     typed = typed_columns(spec, table, roles)
     unusable = [t.unusable for t in typed if t.unusable is not None]
@@ -119,6 +122,26 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         task=task,
         findings=tuple(findings),
         dataset=dataset,
+    )
+
+
+def _of_forecast(spec: Spec, table: Table, base: Path | None) -> Inspection:
+    """Look at series; see :mod:`steelyard.data.forecasting`."""
+    drawn = [] if table.drawn is None else [table.drawn.finding(table.source)]
+    dataset: Dataset | None = None
+    try:
+        dataset, findings = forecasting(spec, table, base)
+    except DataUnfit as problem:
+        findings = [Finding(code="unfit", severity=Severity.STOP, sentence=str(problem))]
+    findings = _by_severity([*drawn, *findings])
+    return Inspection(
+        name=spec.name or table.name,
+        source=table.source,
+        rows=table.rows if table.drawn is None else table.drawn.total,
+        schema=Schema(()) if dataset is None else dataset.schema,
+        task=None if dataset is None else dataset.task,
+        findings=tuple(findings),
+        dataset=None if dataset is None else replace(dataset, findings=tuple(findings)),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from steelyard.contracts import Amount, Column, Kind, Matrix, Problem, Schema, Task
+from steelyard.contracts import Amount, Column, Kind, Matrix, Problem, Schema, Task, Timeline
 from steelyard.units import Money
 
 
@@ -28,19 +29,21 @@ def schema_from_json(data: list[dict[str, Any]]) -> Schema:
 def _column_to_json(column: Column) -> dict[str, Any]:
     bare = Column(name=column.name, kind=column.kind)
     fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "why")
-    made = {"name": column.name, "kind": column.kind.value}
+    made: dict[str, Any] = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
+    made |= {"channels": list(column.channels)} if column.channels else {}
     return made if column.price is None else made | {"price": f"{column.price.amount} {column.price.currency}"}
 
 
 def _column_from_json(data: Mapping[str, Any]) -> Column:
     price = Money.parse(data["price"]) if "price" in data else None
-    return Column(**{**data, "kind": Kind(data["kind"]), "price": price})
+    channels = tuple(data.get("channels", ()))
+    return Column(**{**data, "kind": Kind(data["kind"]), "price": price, "channels": channels})
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """Return a task as plain JSON; amounts only where there are some."""
-    made = {
+    """Return a task as plain JSON; amounts and what speaks of steps ahead only where there are some."""
+    made: dict[str, Any] = {
         "problem": task.problem.value,
         "target": task.target,
         "aim": task.aim,
@@ -49,7 +52,17 @@ def task_to_json(task: Task) -> dict[str, Any]:
         "value": None if task.value is None else [list(row) for row in task.value],
         "currency": task.currency,
     }
+    if task.timeline is not None:
+        ahead = {"horizon": task.horizon, "series": list(task.series), "season": task.season}
+        made |= ahead | {"timeline": asdict(task.timeline)}
     return made | ({"amounts": [_amount_to_json(amount) for amount in task.amounts]} if task.amounts else {})
+
+
+def _timeline_from_json(data: Mapping[str, Any] | None) -> Timeline | None:
+    if data is None:
+        return None
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return Timeline(**told | {"edges": tuple(map(tuple, data.get("edges", ())))})
 
 
 def _amount_to_json(amount: Amount) -> dict[str, Any]:
@@ -89,4 +102,8 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         value=None if value is None else _matrix(value),
         currency=data["currency"],
         amounts=tuple(_amount_from_json(amount) for amount in data.get("amounts", ())),
+        horizon=data.get("horizon", 0),
+        series=tuple(data.get("series", ())),
+        season=data.get("season", 1),
+        timeline=_timeline_from_json(data.get("timeline")),
     )

@@ -18,6 +18,7 @@ from steelyard.contracts import Floats, Ints, Kind, Schema, Split, Task
 from steelyard.data.coerce import objects
 from steelyard.data.dataset import Dataset, Finding, Part, Partition
 from steelyard.data.schema import schema_from_json, schema_to_json, task_from_json, task_to_json
+from steelyard.data.sequences import pooled, unpooled
 from steelyard.errors import RunUnreadable, RunUnwritable, need
 
 ARROW, JSON = "data.arrow", "data.json"
@@ -79,13 +80,17 @@ def _write(path: Path, content: bytes) -> None:
 def _pack(dataset: Dataset) -> bytes:
     pl = need("polars", for_="storing the data")
     rows, partition = dataset.rows, dataset.partition
-    columns: dict[str, Any] = {"row": rows.rows, "target": rows.target}
+    columns: dict[str, Any] = {"row": rows.rows, **_targets(rows)}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
     columns |= {} if rows.amounts is None else {f"amount:{i}": money for i, money in enumerate(rows.amounts.T)}
+    columns |= {} if rows.scales is None else {f"scale:{i}": each for i, each in enumerate(rows.scales.T)}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
     columns |= {} if dataset.times is None else {"time": dataset.times}
     for column in dataset.schema.features:
         values = rows.columns[column.name]
+        if column.kind is Kind.SEQUENCE:
+            columns |= _packed_sequences(f"feature:{column.name}", values, len(column.channels))
+            continue
         if values.dtype == object:
             binary = any(isinstance(cell, bytes) for cell in values)
             values = pl.Series(values=values.tolist(), dtype=pl.Binary if binary else pl.String)
@@ -97,6 +102,29 @@ def _pack(dataset: Dataset) -> bytes:
     stream = io.BytesIO()
     pl.DataFrame(columns).write_ipc(stream)
     return stream.getvalue()
+
+
+def _packed_sequences(name: str, cells: NDArray[Any], channels: int) -> dict[str, Any]:
+    """Return the columns that hold sequences: every reading once, dealt out over the rows, and where each begins."""
+    pl = need("polars", for_="storing the data")
+    pool, first, steps = pooled(cells, channels)
+    parts = [part.reshape(-1) for part in np.array_split(pool, max(len(cells), 1))][: len(cells)]
+    series = pl.Series(values=parts, dtype=pl.List(pl.Float32))
+    return {name: series, f"{name}:first": first, f"{name}:steps": steps}
+
+
+def _sequences(frame: Any, name: str, channels: int) -> NDArray[Any]:
+    parts = frame[name]
+    readings = parts.filter(parts.list.len() > 0).explode().to_numpy()
+    pool = np.array(readings.reshape(-1, channels), np.float32)  # an array of its own, which cells are views of
+    return unpooled(pool, _array(frame, f"{name}:first"), _array(frame, f"{name}:steps"))
+
+
+def _targets(rows: Split) -> dict[str, Any]:
+    """Return the target as columns: one, or one for each value of a forecast."""
+    if rows.target.ndim == 1:
+        return {"target": rows.target}
+    return {f"target:{place}": values for place, values in enumerate(rows.target.T)}
 
 
 def _sides(partition: Partition) -> dict[str, Ints]:
@@ -178,13 +206,22 @@ def _array(frame: Any, name: str) -> NDArray[Any]:
 def _rows(frame: Any, schema: Schema) -> Split:
     columns = {}
     for column in schema.features:
+        if column.kind is Kind.SEQUENCE:
+            columns[column.name] = _sequences(frame, f"feature:{column.name}", len(column.channels))
+            continue
         series = frame[f"feature:{column.name}"]
         numeric = column.kind in (Kind.NUMBER, Kind.TIME)
         columns[column.name] = np.array(series.to_numpy()) if numeric else objects(series.to_list())
     weights: Floats | None = _array(frame, "weight") if "weight" in frame.columns else None
-    money = [_array(frame, name) for name in frame.columns if name.startswith("amount:")]
-    amounts = np.column_stack(money) if money else None
-    return Split(columns, _array(frame, "target"), _array(frame, "row"), weights, amounts)
+    amounts, scales, targets = (_side_by_side(frame, f"{name}:") for name in ("amount", "scale", "target"))
+    target = _array(frame, "target") if targets is None else targets
+    return Split(columns, target, _array(frame, "row"), weights, amounts, scales)
+
+
+def _side_by_side(frame: Any, start: str) -> NDArray[Any] | None:
+    """Return the columns whose names start so as one array; ``None`` where there are none."""
+    found = [_array(frame, name) for name in frame.columns if name.startswith(start)]
+    return np.column_stack(found) if found else None
 
 
 def _partition(frame: Any, about: Mapping[str, Any]) -> Partition:

@@ -13,8 +13,8 @@ binary       ``decided``: [tp, fp, tn, fn] as decided; ``thresholds``: 101 at mo
              positive class, from 0 (all positive) to above 1 (none); ``rates``: the same four at each
 multiclass   ``confusion``: shares by true class (rows) and decided class (columns); beyond :data:`WIDE` classes
              ``cells``: [true, decided, share], those that are not zero
-regression   ``mean_over`` and ``mean_under``: the mean excess and the mean lack; ``shifts``: 101 at most, what is
-             added to every prediction, and ``rates``: the same two at each
+regression,  ``mean_over`` and ``mean_under``: the mean excess and the mean lack; ``shifts``: 101 at most, what is
+forecasting  added to every prediction, and ``rates``: the same two at each
 ============ ==============================================================================================
 """
 
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle.scores import regret
-from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Ints, Problem, Task
 from steelyard.tasks.money import brought
 
 GRID = 101
@@ -67,7 +67,9 @@ def outcomes(task: Task, target: NDArray[Any], answer: Answer, weights: Floats |
     """
     share = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
     share = share / share.sum()
-    count = {Problem.BINARY: _binary, Problem.MULTICLASS: _several, Problem.REGRESSION: _number}[task.problem]
+    count = {Problem.BINARY: _binary, Problem.MULTICLASS: _several, Problem.REGRESSION: _number}.get(
+        task.problem, _forecasts
+    )
     found = {"rows": len(target), **count(task, target, answer, share)}
     if answer.amounts is not None and task.amounts:
         found["amounts"] = {
@@ -76,7 +78,7 @@ def outcomes(task: Task, target: NDArray[Any], answer: Answer, weights: Floats |
         }
     if task.value is None:
         return found
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return found | {"perfect": 0.0}
     best = best_of(task, target, answer.amounts)
     right = brought(task, target, Answer(answer.scores, best, amounts=answer.amounts))
@@ -135,6 +137,14 @@ def _number(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> 
     mean_over, mean_under = _rounded(rates[still])
     means = {"mean_over": mean_over, "mean_under": mean_under}
     return means | {"shifts": _rounded(places), "rates": _rounded(rates)}
+
+
+def _forecasts(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> Json:
+    """Count each value that is known as a number of its own; a row's share is shared out among its values."""
+    known = ~np.isnan(target)
+    parts = (share / np.maximum(known.sum(axis=1), 1))[:, None] * known
+    flat = Answer(answer.scores[known][:, None], answer.decided[known])
+    return _number(task, target[known], flat, parts[known] / max(parts.sum(), np.finfo(np.float64).tiny))
 
 
 def _reviewed(task: Task, target: NDArray[Any], answer: Answer, share: Floats, right: Floats) -> Json:

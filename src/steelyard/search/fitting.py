@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from steelyard.clock import Phase, phase
-from steelyard.contracts import FEATURES, Fitted, Ints, Learner, Meter, Schema, Split, Work
+from steelyard.contracts import (
+    FEATURES,
+    Fitted,
+    Ints,
+    Learner,
+    Meter,
+    Problem,
+    Refusal,
+    Schema,
+    Split,
+    Task,
+    Work,
+)
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
 from steelyard.registry import learners, levers
@@ -88,7 +100,7 @@ def trainer_of(
     """
     learner, task = learners().get(recipe.learner), bench.dataset.task
     schema = _kept(bench.dataset.schema, columns_of(recipe.plan))
-    if refusal := learner.accepts(task, schema):
+    if refusal := refusal_of(learner, task, schema):
         raise Refused(refusal.sentence)
     asked = {step.lever for step in recipe.plan.parts} - ENGINE
     if recipe.plan.settings:
@@ -108,6 +120,13 @@ def trainer_of(
         ships_as=ships_as or recipe,
         teach=teach,
     )
+
+
+def refusal_of(learner: Learner, task: Task, schema: Schema) -> Refusal | None:
+    """Say why a learner cannot do a task, or ``None``: those of tables know nothing of steps ahead."""
+    if task.problem is Problem.FORECASTING and not getattr(learner, "forecasts", False):
+        return Refusal(f"{learner.name} does not forecast.")
+    return learner.accepts(task, schema)
 
 
 def cut_short(fitted: Fitted) -> bool:

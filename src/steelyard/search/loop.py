@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from steelyard.contracts import Context, Ending, Errand, Job, Move, Task, Trial, known
+from steelyard.contracts import Context, Ending, Errand, Job, Move, Problem, Task, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
@@ -23,6 +23,7 @@ from steelyard.search.codec import trial_to_json
 from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.experience import experience
+from steelyard.search.fitting import refusal_of
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.incumbent import INCUMBENT
 from steelyard.search.journal import Journal
@@ -69,12 +70,14 @@ def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tup
     names = allowed(learners().names(), spec.learners.only, spec.learners.without)
     willing, refused = [], []
     for learner in map(learners().get, names):
-        refusal = learner.accepts(dataset.task, dataset.schema)
+        refusal = refusal_of(learner, dataset.task, dataset.schema)
         if refusal is None:
             willing.append(learner)
-        else:
+        elif getattr(learner, "forecasts", False) or dataset.task.problem is not Problem.FORECASTING:
             refused.append(f"{learner.name} was left out: {refusal.sentence}")
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
+    if dataset.task.problem is Problem.FORECASTING:
+        pulled = [lever for lever in pulled if getattr(lever, "forecasts", False)]
     terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
     return Search(context_of(spec, dataset, threads), willing, pulled, terms), tuple(refused)
 

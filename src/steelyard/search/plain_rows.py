@@ -9,6 +9,7 @@ import numpy as np
 
 from steelyard.contracts import Ints, Kind
 from steelyard.data import Dataset
+from steelyard.data.sequences import to_lists
 
 
 def plain_columns(dataset: Dataset, rows: Ints) -> dict[str, list[object]]:
@@ -26,6 +27,8 @@ def sample_rows(dataset: Dataset, rows: Ints) -> list[dict[str, object]]:
 
 def _plain(kind: Kind, value: Any) -> object:
     """Return a cell as a client would send it; a time as text, so that reading it counts."""
+    if kind is Kind.SEQUENCE:
+        return to_lists(value)
     if kind not in {Kind.NUMBER, Kind.TIME}:
         return value
     if np.isnan(value):

@@ -24,6 +24,9 @@ from steelyard.recipe import Given, Recipe, digest, from_json, to_json
 from steelyard.search.codec import figures_from_json, figures_to_json, times_from_json
 from steelyard.units import Estimate
 
+_KEPT = ("scores", "decided", "amounts", "low", "high", "scales")
+"""What is kept of answers, where they have it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -126,7 +129,7 @@ class Store:
         file = self.place(recipe) / "answers.npz"
         try:
             with np.load(file, allow_pickle=False) as kept:
-                return Answer(kept["scores"], kept["decided"], amounts=kept.get("amounts"))
+                return Answer(**{name: kept[name] for name in kept.files})
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
             raise _damaged(file) from problem
 
@@ -151,8 +154,8 @@ class Store:
     def keep(self, folder: Path, outcome: Outcome, answer: Answer) -> None:
         """Complete a folder made by :meth:`aside` and give it its final name."""
         with (folder / "answers.npz").open("wb") as out:
-            arrays: dict[str, Any] = {"scores": answer.scores, "decided": answer.decided}
-            np.savez(out, **arrays if answer.amounts is None else arrays | {"amounts": answer.amounts})
+            arrays = {name: getattr(answer, name) for name in _KEPT}
+            np.savez(out, **{name: array for name, array in arrays.items() if array is not None})
             _flush(out.fileno())
         with (folder / "outcome.json").open("w", encoding="utf-8") as text:
             json.dump(outcome_to_json(replace(outcome, kept=True)), text)

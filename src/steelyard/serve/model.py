@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.bundle.front_ends.base import Cells
 from steelyard.bundle.signing import Trust
-from steelyard.contracts import Answer, Column, Kind, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Column, Kind, Task
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve.table import Layout, Table
 
@@ -30,6 +31,8 @@ _WEIGHT = 0.05
 """Of the newest batch in the running mean of slowness."""
 _MOST_AT_ONCE = 3.0
 """How much slower than expected one batch may count: another process that takes the core away is no slow row."""
+_STEPS = 32
+"""Readings of a made-up sequence."""
 _SHORTEST = 1e-7
 """Seconds; below, nothing is measured."""
 
@@ -56,7 +59,7 @@ class Served:
         self.layout = Layout(bundle.reads)
         self.digest = hashlib.sha256(bundle.manifest.to_bytes()).hexdigest()[:_DIGITS]
         """Of the bundle's manifest, which names the digest of every other file."""
-        self.predicts_value = bundle.task.problem is Problem.REGRESSION
+        self.predicts_value = bundle.task.problem in NUMERIC
         """Whether it predicts a number, not a class."""
         self.pace = Pace()
         self.batch = 1
@@ -160,6 +163,8 @@ def _example_cell(column: Column) -> Any:
             return 0.0 if column.low is None or column.high is None else (column.low + column.high) / 2
         case Kind.IMAGE:
             return _example_image()
+        case Kind.SEQUENCE:
+            return np.zeros((_STEPS, len(column.channels)), np.float32)
         case Kind.TEXT:
             return "some words of text"
     return None

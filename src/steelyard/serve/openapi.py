@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from steelyard.contracts import Column, Kind
+from steelyard.contracts import Column, Kind, Problem
 from steelyard.datatypes import DATATYPES, LENGTH
 from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
@@ -17,6 +17,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     Kind.TIME: {"type": ["string", "number", "null"], "description": "ISO 8601, or seconds since 1970-01-01 UTC"},
     Kind.CATEGORY: {"type": ["string", "number", "boolean", "null"]},
     Kind.TEXT: {"type": ["string", "null"]},
+    Kind.SEQUENCE: {"type": ["array", "null"], "description": "readings, oldest first: numbers by channel"},
     Kind.IMAGE: {"type": "string", "contentEncoding": "base64", "description": "the bytes of an image file"},
 }
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -175,6 +176,7 @@ def _of_tensors(served: Served, limits: Limits) -> dict[str, Any]:
     inputs = [*columns, ROWS] if takes_rows(served) else columns
     plain = {"type": "array", "items": _SCALAR, "maxItems": limits.elements}
     nested = {"type": "array", "items": {"type": "array", "items": _SCALAR}, "maxItems": limits.elements}
+    deep = {"type": "array", "items": nested, "maxItems": limits.elements}
     shape = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": MOST_AXES}
     parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
     given = {"name": {"enum": inputs}, "datatype": {"enum": list(DATATYPES)}, "shape": shape, "parameters": parameters}
@@ -199,7 +201,7 @@ def _of_tensors(served: Served, limits: Limits) -> dict[str, Any]:
                     "items": {
                         "type": "object",
                         "required": ["name", "shape", "datatype"],
-                        "properties": {**given, "data": {"anyOf": [plain, nested]}},
+                        "properties": {**given, "data": {"anyOf": [plain, nested, deep]}},
                     },
                 },
                 "outputs": {"type": "array", "items": wanted},
@@ -287,15 +289,32 @@ def record(**properties: dict[str, Any]) -> dict[str, Any]:
 
 def _property(column: Column) -> dict[str, Any]:
     found = {**_TYPES[column.kind], "x-kind": column.kind.value}
+    if column.kind is Kind.SEQUENCE:
+        found |= {"items": _reading(column), "x-channels": list(column.channels)}
     if column.low is not None and column.high is not None and column.kind is Kind.NUMBER:
         found["examples"] = [round((column.low + column.high) / 2, 6)]
     return found
 
 
+def _reading(column: Column) -> dict[str, Any]:
+    """Return the schema of one reading: a list of numbers in the order of the channels, or an object of them."""
+    value, width = {"type": ["number", "null"]}, len(column.channels)
+    return {
+        "anyOf": [
+            {"type": "array", "items": value, "minItems": width, "maxItems": width},
+            {"type": "object", "required": list(column.channels), "properties": dict.fromkeys(column.channels, value)},
+        ]
+    }
+
+
 def _predictions(served: Served) -> dict[str, Any]:
     number = {"type": "number"}
-    if served.predicts_value:
-        one: dict[str, Any] = {"value": number}
+    one: dict[str, Any]
+    if served.task.problem is Problem.FORECASTING:
+        steps = {"type": "array", "items": number, "minItems": served.task.horizon, "maxItems": served.task.horizon}
+        one = {"values": {"type": "object", "properties": dict.fromkeys(served.task.series, steps)}}
+    elif served.predicts_value:
+        one = {"value": number}
     else:
         chances = {"type": "object", "properties": dict.fromkeys(served.task.classes, number)}
         one = {"label": {"enum": list(served.task.classes)}, "probabilities": chances}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.bundle.front_ends.base import Cells
-from steelyard.contracts import Kind
+from steelyard.contracts import Floats, Kind, Problem
 from steelyard.errors import RowsRefused
 from steelyard.serve.endpoint import BY_BUNDLE, Answered
 from steelyard.serve.faults import malformed, unfit
@@ -33,17 +33,29 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     data = json_object(body, limits)
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
-    limits.check_elements(len(rows) * len(served.layout.columns))
+    sequences = {column.name for column in served.bundle.schema.of(Kind.SEQUENCE)}  # those not read are ignored
+    limits.check_elements(len(rows) * len(served.layout.columns) + _readings(rows, sequences))
     images = [name for name, column in served.layout.columns.items() if column.kind is Kind.IMAGE]
-    return served.layout.of_cells([_cells(served, row, place, images) for place, row in enumerate(rows)])
+    return served.layout.of_cells([_cells(served, row, place, images, sequences) for place, row in enumerate(rows)])
 
 
-def _cells(served: Served, row: Any, place: int, images: list[str]) -> Cells:
+def _readings(rows: list[Any], sequences: set[str]) -> int:
+    """Return about how many values the sequences of some rows hold; what is no sequence counts as none."""
+    several = (row.get(name) for name in sequences for row in rows if type(row) is dict)
+    return sum(len(cell) * _width(cell) for cell in several if type(cell) is list and cell)
+
+
+def _width(cell: list[Any]) -> int:
+    return max((len(reading) for reading in cell if type(reading) in (list, dict)), default=1)
+
+
+def _cells(served: Served, row: Any, place: int, images: list[str], sequences: set[str]) -> Cells:
     if type(row) is not dict:
         raise malformed(f"row {place} (from 0) must be an object of values by column; got {name_of(row)}")
     if not _SCALARS.issuperset(map(type, row.values())):
-        name = next(name for name, cell in row.items() if type(cell) not in _SCALARS)
-        raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
+        nested = (name for name, cell in row.items() if type(cell) not in _SCALARS and name not in sequences)
+        if (name := next(nested, None)) is not None:
+            raise malformed(f"row {place} (from 0): column {name!r} holds {name_of(row[name])}; give a plain value")
     if images:
         row = {**row, **{name: _image(row[name], name) for name in images if name in row}}
     try:
@@ -52,6 +64,21 @@ def _cells(served: Served, row: Any, place: int, images: list[str]) -> Cells:
         if not place:
             raise
         raise unfit(f"row {place} (from 0): {_alone(str(problem))}") from None
+
+
+def forecasts_of(answered: Answered) -> list[dict[str, Any]]:
+    """Return the steps ahead of each row by series, the next one first: values, and the ends of their intervals."""
+    answer, task = answered.answer, answered.served.task
+    parts = {"values": answer.decided, "low": answer.low, "high": answer.high}
+
+    def by_series(values: Floats) -> dict[str, list[float]]:
+        steps = values.reshape(task.horizon, len(task.series))
+        return dict(zip(task.series, steps.T.tolist(), strict=True))
+
+    return [
+        {name: by_series(values[row]) for name, values in parts.items() if values is not None}
+        for row in range(len(answer.decided))
+    ]
 
 
 def _alone(sentence: str) -> str:
@@ -68,8 +95,11 @@ def _image(cell: Any, name: str) -> bytes:
 def reply(answered: Answered) -> Mapping[str, Any]:
     """Return what is answered: a label with probabilities, or a value, for each row, and which stage answered it."""
     served, answer = answered.served, answered.answer
-    if served.predicts_value:
-        predictions: list[dict[str, Any]] = [{"value": value} for value in answer.decided.tolist()]
+    predictions: list[dict[str, Any]]
+    if served.task.problem is Problem.FORECASTING:
+        predictions = forecasts_of(answered)
+    elif served.predicts_value:
+        predictions = [{"value": value} for value in answer.decided.tolist()]
     else:
         classes = served.task.classes
         predictions = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from steelyard.contracts import Problem, Task
+from steelyard.contracts import NUMERIC, Problem, Task
 from steelyard.errors import nearest
-from steelyard.tasks import decided, money, probabilities, ranking, regression
+from steelyard.tasks import decided, forecasting, money, probabilities, ranking, regression
 from steelyard.tasks.metric import CLASSIFICATION, Metric, MetricUnfit
 
 BINARY = frozenset({Problem.BINARY})
 REGRESSION = frozenset({Problem.REGRESSION})
+FORECASTING = frozenset({Problem.FORECASTING})
 
 _TABLE = (
     Metric(
@@ -158,7 +159,7 @@ _TABLE = (
         high=math.inf,
         unit="units of the target",
         needs="decided",
-        problems=REGRESSION,
+        problems=NUMERIC,
         figure=regression.mae,
     ),
     Metric(
@@ -169,7 +170,7 @@ _TABLE = (
         high=math.inf,
         unit="units of the target",
         needs="decided",
-        problems=REGRESSION,
+        problems=NUMERIC,
         figure=regression.rmse,
     ),
     Metric(
@@ -195,6 +196,39 @@ _TABLE = (
         figure=regression.mape,
     ),
     Metric(
+        name="smape",
+        about="Mean of 200 |error| / (|true| + |forecast|), in percent, as the M4 competition defines it.",
+        better="lower",
+        low=0.0,
+        high=200.0,
+        unit="%",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.smape,
+    ),
+    Metric(
+        name="mase",
+        about="Mean distance from the true value, over that of the seasonal naive forecast within the history.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.mase,
+    ),
+    Metric(
+        name="coverage",
+        about="Share of true values within the prediction interval; it should be the interval's level.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.coverage,
+    ),
+    Metric(
         name="value",
         about="Money that a thousand decisions bring, at the value of outcomes in the spec; numbers: of errors.",
         better="higher",
@@ -202,7 +236,7 @@ _TABLE = (
         high=math.inf,
         unit="money per 1,000 decisions",
         needs="decided",
-        problems=CLASSIFICATION | REGRESSION,
+        problems=CLASSIFICATION | NUMERIC,
         figure=money.value,
         priced=True,
     ),
@@ -211,7 +245,12 @@ _TABLE = (
 METRICS: dict[str, Metric] = {each.name: each for each in _TABLE}
 """Every metric by name."""
 
-_AIM = {Problem.BINARY: "roc_auc", Problem.MULTICLASS: "accuracy", Problem.REGRESSION: "rmse"}
+_AIM = {
+    Problem.BINARY: "roc_auc",
+    Problem.MULTICLASS: "accuracy",
+    Problem.REGRESSION: "rmse",
+    Problem.FORECASTING: "mase",
+}
 
 
 def metric(name: str, task: Task | None = None) -> Metric:

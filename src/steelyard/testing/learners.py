@@ -230,8 +230,14 @@ def _same(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> bool:
     if first.dtype != second.dtype or first.shape != second.shape:
         return False
     if first.dtype == object:
-        return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+        return all(_alike(a, b) for a, b in zip(first, second, strict=True))
     return bool(np.array_equal(first, second, equal_nan=first.dtype.kind == "f"))
+
+
+def _alike(first: object, second: object) -> bool:
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return _same(first, second)
+    return bool(np.array_equal(first, second))  # type: ignore[arg-type] # pictures compare as arrays too
 
 
 def check_the_same_seed_gives_the_same_model(pupil: Pupil) -> None:

@@ -18,9 +18,12 @@ array([[   31., 20000.],
 
 from __future__ import annotations
 
+from steelyard.bundle.front_ends._calendar import Calendar
 from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
+from steelyard.bundle.front_ends._lags import Lags
 from steelyard.bundle.front_ends._numbers import Numbers
+from steelyard.bundle.front_ends._series import Series
 from steelyard.bundle.front_ends._strings import Strings
 from steelyard.bundle.front_ends.base import Cells, Extractor, FrontEnd, Tensors
 
@@ -29,6 +32,9 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "strings": Strings.make,
     "counts": Counts.make,
     "image": Image.make,
+    "series": Series.make,
+    "calendar": Calendar.make,
+    "lags": Lags.make,
 }
 """Every front end by the name that a feed gives."""
 

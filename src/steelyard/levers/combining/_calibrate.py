@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from steelyard.bundle.scores import tempered
 from steelyard.contracts import (
+    NUMERIC,
     Context,
     Evidence,
     Floats,
@@ -71,7 +72,7 @@ class Calibrate:
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
         """Propose each method for which there are rows, on the best models, where the aim asks for probabilities."""
         task, seen = context.task, {t.recipe for t in context.trials}
-        if task.problem is Problem.REGRESSION or task.aim not in AIMS:
+        if task.problem in NUMERIC or task.aim not in AIMS:
             return
         open_ = [t.number for t in ranked(context.trials, task) if _open(t)][:FIRST]
         if trial.number not in open_:
@@ -96,7 +97,7 @@ class Calibrate:
             If a setting is unknown or no option.
         """
         method = str(settings_of(self.name, self.space, Plan(settings=settings))["method"])
-        if work.task.problem is Problem.REGRESSION or len(evidence.answers) != 1:
+        if work.task.problem in NUMERIC or len(evidence.answers) != 1:
             raise LeverRefused(
                 f"calibrate maps the probabilities of one model; got {len(evidence.answers)} of a "
                 f"{work.task.problem.value} task"

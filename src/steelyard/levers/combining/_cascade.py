@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from steelyard.bundle.scores import MEASURES, sureness
 from steelyard.contracts import (
+    NUMERIC,
     Context,
     Ending,
     Evidence,
     Move,
     Prior,
-    Problem,
     Rule,
     Setting,
     Space,
@@ -143,7 +143,7 @@ class Cascade:
 
 def _check(evidence: Evidence, task: Task, tolerance: float) -> None:
     """Refuse what no promise can be made about."""
-    if task.problem is Problem.REGRESSION or len(evidence.answers) != 2:
+    if task.problem in NUMERIC or len(evidence.answers) != 2:
         raise LeverRefused(
             f"cascade joins two members that give probabilities, the cheap one first; got {len(evidence.answers)} of a "
             f"{task.problem.value} task"

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import csv
 import io
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -108,7 +109,9 @@ def export(rows: Iterator[dict[str, Any]], out: Path) -> int:
 
 
 def _cell(cell: Any, place: Path) -> Any:
-    """Return a cell of the CSV; an image becomes a file, and the cell its path, from the folder of the CSV."""
+    """Return a cell of the CSV; an image becomes a file, and the cell its path; readings become JSON."""
+    if isinstance(cell, list):
+        return json.dumps(cell)
     if not isinstance(cell, Mapping):
         return "" if cell is None else cell
     content = base64.b64decode(cell["image"])

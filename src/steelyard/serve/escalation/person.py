@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steelyard.contracts import Kind
+from steelyard.data.sequences import to_lists
 from steelyard.serve.counting import Gauge
 from steelyard.serve.escalation.plan import Person
 from steelyard.serve.escalation.reviews import Parked, Reviews
@@ -165,6 +166,8 @@ def _cell(kind: Kind, cell: Any) -> Any:
         return iso(cell) or None
     if isinstance(cell, float):
         return int(cell) if cell.is_integer() and abs(cell) < 2**53 else None if math.isnan(cell) else cell
+    if kind is Kind.SEQUENCE:
+        return to_lists(cell)
     if isinstance(cell, bytes):
         return {"image": base64.b64encode(cell).decode()}
     return cell

@@ -1,13 +1,20 @@
-"""What the log keeps of the rows that were asked about; of texts and images nothing that can be read, by default."""
+"""What the log keeps of the rows that were asked about; of texts and images nothing that can be read, by default.
+
+Of a sequence it keeps how many readings there were, and the mean and the last one of each channel.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from steelyard.contracts import Kind
+from steelyard.data.sequences import to_lists
 from steelyard.errors import nearest
 from steelyard.serve.table import Layout, Table
 
@@ -58,7 +65,7 @@ class Inputs:
         Where each column lies.
     """
 
-    __slots__ = ("_numbers", "_others")
+    __slots__ = ("_channels", "_numbers", "_others")
 
     def __init__(self, mode: str, layout: Layout) -> None:
         named = _named(mode) if mode.startswith(_COLUMNS) else None
@@ -68,6 +75,7 @@ class Inputs:
                 return name in named
             return mode == "summary" or (mode == "numbers" and layout.columns[name].kind in _NUMERIC)
 
+        self._channels = {name: column.channels for name, column in layout.columns.items()}
         self._numbers = [(place, name) for place, name in enumerate(layout.numbers) if is_kept(name)]
         self._others = [
             (place, name, _hidden(layout.columns[name].kind, is_named=named is not None))
@@ -83,13 +91,32 @@ class Inputs:
             kept = {name: cells[place] if math.isfinite(cells[place]) else None for place, name in self._numbers}
         for place, name, is_hidden in self._others:
             cell = table.others[row, place]
-            kept[name] = digest_of(cell) if is_hidden else cell
+            if isinstance(cell, np.ndarray):
+                kept[name] = _summary_of(cell, self._channels[name]) if is_hidden else to_lists(cell)
+            else:
+                kept[name] = digest_of(cell) if is_hidden else cell
         return kept
 
 
 def _hidden(kind: Kind, *, is_named: bool) -> bool:
     """Tell whether cells of a kind are kept as a hash; an image always, as its bytes are nothing for a log."""
-    return kind is Kind.IMAGE or (kind is Kind.TEXT and not is_named)
+    return kind is Kind.IMAGE or (kind in (Kind.TEXT, Kind.SEQUENCE) and not is_named)
+
+
+def _summary_of(readings: NDArray[np.float32], channels: Sequence[str]) -> dict[str, Any]:
+    """Return how many readings there are, and the mean and the last known value of each channel, to six digits.
+
+    Examples
+    --------
+    >>> _summary_of(np.array([[1.0], [2.0], [np.nan]], np.float32), ["load"])
+    {'steps': 3, 'mean': {'load': 1.5}, 'last': {'load': 2.0}}
+    """
+    mean, last = {}, {}
+    for place, name in enumerate(channels):
+        known = readings[:, place][~np.isnan(readings[:, place])]
+        mean[name] = float(f"{known.mean(dtype=np.float64):.6g}") if len(known) else None
+        last[name] = float(f"{known[-1]:.6g}") if len(known) else None
+    return {"steps": len(readings), "mean": mean, "last": last}
 
 
 def digest_of(cell: str | bytes | None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ The event loop waits for nothing here, and nothing that goes wrong here reaches 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -210,7 +211,7 @@ class PredictionLog:
                 model=served.name,
                 version=served.version,
                 digest=served.digest,
-                decided=code if served.predicts_value else served.task.classes[code],
+                decided=_written(code, served),
                 scores=() if served.predicts_value else tuple(scores[row]),
                 latency=entry.seconds,
                 stage=entry.stages.get(row, ""),
@@ -230,3 +231,10 @@ def _bytes_of(table: Table) -> int:
     if table.others.size:
         size += sum(len(cell) for cell in table.others.ravel() if cell is not None)
     return size
+
+
+def _written(decided: Any, served: Served) -> str | float:
+    """Return a decision as the log keeps it: a class, a value, or the values ahead as JSON."""
+    if isinstance(decided, list):
+        return json.dumps(decided)
+    return float(decided) if served.predicts_value else served.task.classes[decided]

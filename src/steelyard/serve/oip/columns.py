@@ -37,8 +37,13 @@ def table_of(served: Served, tensors: Tensors, limits: Limits) -> Table:
     _refuse_unknown(served, tensors)
     rows = _rows_of(served, tensors)
     limits.check_rows(rows)
-    columns = {name: _typed(column, tensors[name].reshape(rows)) for name, column in served.layout.columns.items()}
+    columns = {name: _typed(column, _cells(column, tensors[name])) for name, column in served.layout.columns.items()}
     return served.layout.of_columns(columns, rows)
+
+
+def _cells(column: Column, tensor: NDArray[Any]) -> NDArray[Any]:
+    """Return one cell a row: of a tensor of readings, shape (rows, steps, channels), the readings of each row."""
+    return objects(tensor) if column.kind is Kind.SEQUENCE else tensor.reshape(len(tensor))
 
 
 def _of_block(served: Served, tensors: Tensors, limits: Limits) -> Table:
@@ -76,12 +81,23 @@ def _rows_of(served: Served, tensors: Tensors) -> int:
     rows = 0
     for name in served.layout.columns:
         shape = tensors[name].shape
-        if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        if served.layout.columns[name].kind is Kind.SEQUENCE:
+            _check_readings(served.layout.columns[name], tensors[name])
+        elif len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
             raise malformed(f"input {name!r} must have the shape [rows, 1] or [rows]; got {list(shape)}")
         if rows and shape[0] != rows:
             raise malformed(f"input {name!r} has {shape[0]:,} rows, others have {rows:,}; give as many of each")
         rows = shape[0]
     return rows
+
+
+def _check_readings(column: Column, tensor: NDArray[Any]) -> None:
+    width = len(column.channels)
+    if tensor.dtype.kind == "O":
+        raise malformed(f"input {column.name!r} must be of a datatype of numbers, such as FP32")
+    if tensor.ndim != 3 or tensor.shape[2] != width:
+        shape = list(tensor.shape)
+        raise malformed(f"input {column.name!r} must have the shape [rows, steps, {width}]; got {shape}")
 
 
 def _typed(column: Column, cells: NDArray[Any]) -> NDArray[Any]:
@@ -92,7 +108,9 @@ def _typed(column: Column, cells: NDArray[Any]) -> NDArray[Any]:
         return objects(_image(cell, column.name) for cell in cells)
     if cells.dtype.kind == "O":
         cells = objects(_text(cell, column.name) for cell in cells)
-    return coerced(column.kind, cells, column.name, notation=column.notation, lenient=column.lenient)
+    return coerced(
+        column.kind, cells, column.name, notation=column.notation, lenient=column.lenient, channels=column.channels
+    )
 
 
 def _image(cell: object, name: str) -> bytes:

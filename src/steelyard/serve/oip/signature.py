@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.contracts import Kind
+from steelyard.contracts import Column, Kind, Problem
 from steelyard.serve.model import Served
 
 ROWS = "rows"
@@ -29,10 +29,13 @@ def takes_rows(served: Served) -> bool:
 
 def inputs_of(served: Served) -> tuple[Tensor, ...]:
     """Return the inputs, one a column, each in its natural datatype."""
-    return tuple(
-        Tensor(name, "FP64" if column.kind in {Kind.NUMBER, Kind.TIME} else "BYTES", (-1, 1))
-        for name, column in served.layout.columns.items()
-    )
+    return tuple(_tensor_of(column) for column in served.layout.columns.values())
+
+
+def _tensor_of(column: Column) -> Tensor:
+    if column.kind is Kind.SEQUENCE:
+        return Tensor(column.name, "FP32", (-1, -1, len(column.channels)))
+    return Tensor(column.name, "FP64" if column.kind in {Kind.NUMBER, Kind.TIME} else "BYTES", (-1, 1))
 
 
 def names_of_outputs(served: Served) -> tuple[str, ...]:
@@ -43,5 +46,6 @@ def names_of_outputs(served: Served) -> tuple[str, ...]:
 def outputs_of(served: Served) -> tuple[Tensor, ...]:
     """Return the outputs: probabilities and a label, or a value."""
     if served.predicts_value:
-        return (Tensor(VALUE, "FP64", (-1,)),)
+        one = served.task.problem is not Problem.FORECASTING
+        return (Tensor(VALUE, "FP64", (-1,) if one else (-1, served.task.width)),)
     return Tensor(SCORES, "FP64", (-1, served.task.width)), Tensor(LABEL, "BYTES", (-1,))
