@@ -167,3 +167,14 @@ def test_intervals_of_a_long_table_are_as_wide_as_its_series_move(finished):
     task = finished.bundle.task
     narrow, wide = (bands.around(flat, {"history": np.array(c["history"])}, task).high for c in (calm, wild))
     np.testing.assert_allclose(wide, 10 * narrow, rtol=1e-6)
+
+
+def test_the_report_tells_the_error_of_each_step_beside_that_of_doing_nothing(finished):
+    told = finished.report["forecast"]
+    assert (told["horizon"], told["series"], told["step"]) == (3, 2, "day")
+    assert len(told["chosen"]["mae"]) == len(told["baseline"]["mase"]) == 3
+    assert np.mean(told["chosen"]["mase"]) < np.mean(told["baseline"]["mase"])
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert "Errors by step ahead" in page
+    assert "0 classes" not in page
+    assert "the next" in page

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from steelyard.bundle.scores import regret
 from steelyard.contracts import NUMERIC, Answer, Floats, Ints, Problem, Task
+from steelyard.tasks.forecasting import by_step
 from steelyard.tasks.money import brought
 
 GRID = 101
@@ -144,7 +145,14 @@ def _forecasts(task: Task, target: NDArray[Any], answer: Answer, share: Floats) 
     known = ~np.isnan(target)
     parts = (share / np.maximum(known.sum(axis=1), 1))[:, None] * known
     flat = Answer(answer.scores[known][:, None], answer.decided[known])
-    return _number(task, target[known], flat, parts[known] / max(parts.sum(), np.finfo(np.float64).tiny))
+    found = _number(task, target[known], flat, parts[known] / max(parts.sum(), np.finfo(np.float64).tiny))
+    steps = {name: _known(values) for name, values in by_step(task, target, answer).items()}
+    return found | {"steps": {name: values for name, values in steps.items() if any(v is not None for v in values)}}
+
+
+def _known(values: list[float]) -> list[float | None]:
+    """Return figures as JSON: to as many digits as a report needs, none where one is undefined."""
+    return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values]
 
 
 def _reviewed(task: Task, target: NDArray[Any], answer: Answer, share: Floats, right: Floats) -> Json:

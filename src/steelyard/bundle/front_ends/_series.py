@@ -36,13 +36,11 @@ class Series:
     def make(cls, feed: Feed, files: Mapping[str, bytes]) -> Series:
         """Return the extractor of a length."""
         del files
-        shape_of(feed, inputs=len(feed.inputs), columns=1)
+        shape_of(feed, inputs=min(len(feed.inputs), 2), columns=1)
         given = options_of(feed, {"steps": ..., "channels": ...})
         for name, value in given.items():
             if not (isinstance(value, int) and 1 <= value <= _LARGEST):
                 raise BundleRefused(f"front end 'series': {name} must be 1 to {_LARGEST}; got {value!r}")
-        if len(feed.inputs) not in {1, 2}:
-            raise BundleRefused(f"front end 'series' fills one or two inputs; got {len(feed.inputs)}")
         return cls(feed.inputs, feed.columns[0], **given)
 
     @property

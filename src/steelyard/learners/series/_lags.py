@@ -94,7 +94,7 @@ class GbdtLags:
         """Return a guess from the values ahead and 300 rounds."""
         del schema
         cells = min(rows * task.width, MOST)
-        return guess(seconds=2.0 + 200 * (2e-3 + 1e-8 * cells * 40) + 2e-5 * rows * task.width, gain=0.4)
+        return guess(seconds=2.0 + 200 * (2e-3 + 1e-8 * cells * 40) + 5e-6 * rows * task.width, gain=0.4)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> FittedLags:
         """Add trees while they lower the loss on ``valid``, or as many as the plan says."""
