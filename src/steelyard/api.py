@@ -21,6 +21,8 @@ from steelyard.data.coerce import to_columns
 from steelyard.data.long import is_long, regroup
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
+from steelyard.forecasts import Forecasts, forecast
+from steelyard.forecasts import labelled as labelled_series
 from steelyard.measure import outcomes, quality, weigh
 from steelyard.measure.stress import stressed
 from steelyard.money import Ledger, Prices, cost_per_million
@@ -231,11 +233,13 @@ def bundle_folder(path: Path | str) -> Path:
     return bundle
 
 
-def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
+def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions | Forecasts:
     """Predict rows: a file (CSV, JSON Lines, Parquet ...), a folder of images or sounds, a frame, or a list of dicts.
 
     Where training gathered rows from a long table, one reading a row, such a table is gathered the same way: there is
     one prediction a unit, or one a window, beside the unit and the time of its last reading.
+
+    A forecast takes a table of recent values, like the one it was trained on, and tells what comes next in each series.
 
     Raises
     ------
@@ -245,6 +249,8 @@ def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions:
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
     task = opened.task
     frame = read_rows(rows, opened.reads, task.target)
+    if task.problem is Problem.FORECASTING:
+        return forecast(opened, frame)
     regrouped = regroup(frame, opened.schema) if is_long(frame, opened.schema) else None
     ignored = tuple(name for name in extras(frame, opened.schema) if name not in {task.target, *_channels(opened)})
     if task.problem is Problem.TAGGING:
@@ -283,12 +289,17 @@ def evaluate(
     """
     place, known = bundle_folder(bundle), Prices.load(prices)
     opened = load_bundle(place, threads=threads)
-    frame = read_rows(rows, opened.reads, opened.task.target)
-    if is_long(frame, opened.schema):
-        frame = labelled(regroup(frame, opened.schema).frame, opened.task)
-    target = targets(frame, opened.task)
-    answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
-    figures: Mapping[str, Estimate] = quality(opened.task, target, answer)
+    frame, groups = read_rows(rows, opened.reads, opened.task.target), None
+    if opened.task.problem is Problem.FORECASTING:
+        found = labelled_series(frame, opened.task)
+        frame, target, groups = found.columns, found.target, found.blocks
+        answer = replace(opened.answer(frame), scales=found.scales)
+    else:
+        if is_long(frame, opened.schema):
+            frame = labelled(regroup(frame, opened.schema).frame, opened.task)
+        target = targets(frame, opened.task)
+        answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
+    figures: Mapping[str, Estimate] = quality(opened.task, target, answer, groups=groups)
     parts = by_part(outcomes(opened.task, target, answer)) if opened.task.problem is Problem.TAGGING else {}
     harmed: dict[str, Any] = {}
     if stress is not None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+BASELINES = frozenset({"constant", "seasonal-naive"})
+"""Learners that learn nothing: what they reach is what there is without a model."""
 LONGEST = 40
 """Most characters of a setting that a recipe's short name shows."""
 Scalar = None | bool | int | float | str

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -245,17 +245,28 @@ class Predictions:
         RunUnwritable
             If the file cannot be written.
         """
-        plain = path.with_suffix("") if path.suffix == ".gz" else path
-        data = self.text(plain.suffix).encode()
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-            aside.replace(path)
-        except OSError as problem:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
-            why = problem.strerror or problem
-            raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
+        written(path, self.text)
+
+
+def written(path: Path, text: Callable[[str], str]) -> None:
+    """Write what ``text`` returns for the ending of a file's name, whole or not at all; ``.gz`` is compressed.
+
+    Raises
+    ------
+    RunUnwritable
+        If the file cannot be written.
+    """
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    data = text(plain.suffix).encode()
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+        aside.replace(path)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        why = problem.strerror or problem
+        raise RunUnwritable(f"cannot write {path}: {why}; name another file with -o") from problem
 
 
 def _cell(value: object) -> object:

@@ -57,7 +57,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file_with_their_lines
         "  budget.minutes (line 6): must be a number of 0 or more; got 'ten'",
         "  split.test (line 7): must be a number above 0 and below 0.9; got 2",
         (
-            "  task (line 8): must be one of classification, regression, tagging; got 'regresion' "
+            "  task (line 8): must be one of classification, regression, tagging, forecasting; got 'regresion' "
             "(did you mean 'regression'?)"
         ),
     ]

@@ -25,7 +25,7 @@ def told(lines):
         ("quality: {metric: rmse, at_least: 3}", "rmse is better when lower; ask for it with at_most"),
         ("quality: {metric: accuracy, at_most: 0.3}", "accuracy is better when higher; ask for it with at_least"),
         ("quality: {metric: roc_auc, at_least: 78}", "lies between 0 and 1; got 78 (did you mean 0.78?)"),
-        ("task: classification\nquality: {metric: rmse}", "rmse is a metric of regression, and this is"),
+        ("task: classification\nquality: {metric: rmse}", "rmse is a metric of forecasting, regression, and this is"),
         ("task: regression\nquality: {at_least: 0.7}", "rmse is better when lower"),
         ("columns: {number: [class]}", "columns.number[0] (line 3): names 'class', which is the target"),
         ("columns: {weight: class}", "columns.weight (line 3): names 'class'"),

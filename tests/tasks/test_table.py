@@ -30,6 +30,9 @@ NAMES = [
     "rmse",
     "r2",
     "mape",
+    "smape",
+    "mase",
+    "coverage",
     "value",
 ]
 
@@ -52,7 +55,9 @@ def test_a_misspelt_metric_is_refused_with_the_nearest_name():
 
 
 def test_a_metric_of_another_problem_is_refused_with_those_that_apply(several):
-    with pytest.raises(SteelyardError, match=r"'rmse' is for regression, not for multiclass.*these apply: accuracy"):
+    with pytest.raises(
+        SteelyardError, match=r"'rmse' is for forecasting and regression, not for multiclass.*these apply: accuracy"
+    ):
         metric("rmse", several)
 
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from steelyard import recipe as recipes
 from steelyard.bundle.cells import RowReader
 from steelyard.bundle.front_ends import Cells
+from steelyard.bundle.intervals import Bands
 from steelyard.bundle.manifest import MANIFEST, Manifest, Several
 from steelyard.bundle.opening import Opened, read
 from steelyard.bundle.running import GraphModel, JoinedModel, Model
 from steelyard.bundle.signing import Trust
 from steelyard.bundle.tagging import TagModel
 from steelyard.bundle.write import same_question
-from steelyard.contracts import Answer, Artefact, Columns, Floats, Problem, Schema, Task
+from steelyard.contracts import NUMERIC, Answer, Artefact, Columns, Floats, Problem, Schema, Task
 from steelyard.data.coerce import objects, to_columns
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.recipe import Recipe
@@ -73,7 +74,7 @@ class Bundle:
     Columns that the model does not read may be absent; columns that it does not know are ignored.
     """
 
-    __slots__ = ("_model", "_reads", "_row", "folder", "manifest", "schema", "size_bytes", "task")
+    __slots__ = ("_bands", "_model", "_reads", "_row", "folder", "manifest", "schema", "size_bytes", "task")
 
     folder: Path
     manifest: Manifest
@@ -92,6 +93,7 @@ class Bundle:
             raise BundleRefused(f"the signature does not name {min(model.columns - named)!r}, which the model reads")
         self._reads = Schema(tuple(column for column in self.schema.features if column.name in named))
         self._row = RowReader(self._reads)
+        self._bands = Bands.of(manifest.extra, self.task) if self.task.problem is Problem.FORECASTING else None
 
     @property
     def recipe(self) -> Recipe:
@@ -111,7 +113,8 @@ class Bundle:
         RowsRefused
             If a column is missing, or a row has no finite score.
         """
-        return self._model.answer(columns)
+        answer = self._model.answer(columns)
+        return answer if self._bands is None else self._bands.around(answer, columns, self.task)
 
     def answer_row(self, row: Mapping[str, Any]) -> Answer:
         """Answer one row of raw values by name, fast; the same answer as among many rows.
@@ -121,7 +124,7 @@ class Bundle:
         RowsRefused
             If a column is missing or a value does not fit.
         """
-        return self._model.row(self._row(row))
+        return self.answer_cells(self._row(row))
 
     def cells(self, row: Mapping[str, Any]) -> Cells:
         """Return the typed cells of one row of raw values, for :meth:`answer_cells`.
@@ -141,7 +144,10 @@ class Bundle:
         RowsRefused
             If the row has no finite score.
         """
-        return self._model.row(cells)
+        answer = self._model.row(cells)
+        if self._bands is None:
+            return answer
+        return self._bands.around(answer, {name: objects([cell]) for name, cell in cells.items()}, self.task)
 
     def answer_rows(self, frame: Any) -> Answer:
         """Answer anything that is like a table: a data frame, a dict of lists, a list of dicts, or one dict.
@@ -151,12 +157,15 @@ class Bundle:
         RowsRefused
             If a column is missing or a value does not fit.
         """
-        return self._model.answer(to_columns(frame, self._reads))
+        return self.answer(to_columns(frame, self._reads))
 
     def predict(self, frame: Any) -> NDArray[Any]:
-        """Return the decisions, shape (n,): names of classes (objects of ``str``), lists of tags, or float64 values."""
+        """Return the decisions, shape (n,): names of classes (objects of ``str``), lists of tags, or float64 values.
+
+        Of a forecast shape (n, horizon x series): the values of the steps ahead of each history.
+        """
         decided = self.answer_rows(frame).decided
-        if self.task.problem is Problem.REGRESSION:
+        if self.task.problem in NUMERIC:
             return decided
         names: NDArray[Any] = np.array(self.task.classes, np.object_)
         if self.task.problem is Problem.TAGGING:
@@ -173,7 +182,7 @@ class Bundle:
         RowsRefused
             If the model predicts a number, which has no probabilities.
         """
-        if self.task.problem is Problem.REGRESSION:
+        if self.task.problem in NUMERIC:
             raise RowsRefused(f"{self.task.target!r} is a number and has no probabilities; use predict")
         return self.answer_rows(frame).scores
 

@@ -177,6 +177,10 @@ def signature_of(task: Task, columns: Iterable[Column]) -> Signature:
     if task.problem is Problem.TAGGING:
         tags = f"one of the {len(task.classes)} tags of {task.target!r} for each token"
         return Signature(inputs=inputs, outputs=(Value(name="prediction", type="list of strings", unit=tags),))
+    if task.problem is Problem.FORECASTING:
+        unit = "that of its series; of each step ahead a value for each series, the next step first"
+        names = ("prediction", "low", "high")
+        return Signature(inputs=inputs, outputs=tuple(Value(name=n, type="float64[]", unit=unit) for n in names))
     chances = (Value(name=f"probability_{c}", type="float64", unit="probability, 0 to 1") for c in task.classes)
     prediction = Value(name="prediction", type="string", unit=f"a class of {task.target!r}")
     return Signature(inputs=inputs, outputs=(prediction, *chances))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.bundle.scores import IN_MONEY, MEASURES, is_curve, number, pooled, sureness, swayed, tempered, worth_of
 from steelyard.bundle.tags import decode, outweighed
-from steelyard.contracts import Answer, Floats, Problem, Rule, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Problem, Rule, Task
 from steelyard.contracts.ragged import flattened
 from steelyard.errors import BundleRefused, nearest
 from steelyard.tasks.money import widest
@@ -26,7 +26,7 @@ CHOSEN = ("low", "high", "rows")
 def answer_of(task: Task, scores: Floats, amounts: Floats | None = None) -> Answer:
     """Decide on scores.
 
-    Regression takes the value itself; tagging the most probable tags that are consistent
+    Regression and forecasting take the values themselves; tagging the most probable tags that are consistent
     (:func:`steelyard.bundle.tags.decode`). Classification takes the class of the highest probability or, where the
     task says what decisions are worth, the class of the highest expected value; the first one of a tie. Amounts that
     are known when a decision is made count row by row (:func:`steelyard.bundle.scores.worth_of`).
@@ -46,8 +46,8 @@ def answer_of(task: Task, scores: Floats, amounts: Floats | None = None) -> Answ
     >>> answer_of(task, np.array([[0.8, 0.2], [0.95, 0.05]])).decided.tolist()
     [1, 0]
     """
-    if task.problem is Problem.REGRESSION:
-        return Answer(scores, scores[:, 0], amounts=amounts)
+    if task.problem in NUMERIC:
+        return Answer(scores, scores if task.problem is Problem.FORECASTING else scores[:, 0], amounts=amounts)
     if task.problem is Problem.TAGGING:
         return Answer(scores, decode(task.classes, scores))
     worth = scores if task.value is None else worth_of(task, scores, amounts)
@@ -204,7 +204,7 @@ def _odds(rule: Rule, task: Task) -> Joiner:
 def _check_line(rule: Rule, members: int, task: Task) -> str | None:
     if complaint := _fields(rule, "plus", "times", also=("chosen",)) or _chosen(rule):
         return complaint
-    if members != 1 or task.problem is not Problem.REGRESSION:
+    if members != 1 or task.problem not in NUMERIC:
         return f"is for one member that predicts a number; got {members} and {task.problem.value}"
     wrong = [name for name in ("plus", "times") if not number(rule[name])]
     return f"needs a number as {wrong[0]!r}; got {rule[wrong[0]]!r}" if wrong else None

@@ -14,7 +14,7 @@ from steelyard.bundle.front_ends.base import RowRefused
 from steelyard.bundle.graphs import check_graph
 from steelyard.bundle.rules import Mask, answer_of, check_rule
 from steelyard.bundle.stakes import Stakes
-from steelyard.contracts import Answer, Artefact, Columns, Feed, Floats, Problem, Rule, Schema, Task
+from steelyard.contracts import NUMERIC, Answer, Artefact, Columns, Feed, Floats, Rule, Schema, Task
 from steelyard.errors import BundleRefused, nearest
 
 OUTPUT = "scores"
@@ -139,7 +139,7 @@ class GraphModel:
 
 def _clean(scores: Floats, task: Task) -> Floats:
     """Return scores that are finite and, where they are probabilities, sum to one in float64."""
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         if not np.isfinite(scores).all():
             _refuse(scores)
         return scores

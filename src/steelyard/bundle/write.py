@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -94,6 +95,24 @@ def _origin(model: Artefact | Joined) -> dict[str, str]:
     return {"pretrained": model.pretrained} if isinstance(model, Artefact) and model.pretrained else {}
 
 
+def amend(folder: Path, more: Mapping[str, Any]) -> None:
+    """Add to what a bundle says of itself; only one that is not in its place yet may be changed.
+
+    Raises
+    ------
+    BundleRefused
+        If it is not as it was written.
+    RunUnwritable
+        If the disk refuses.
+    """
+    found = read(folder)
+    content = found.manifest.model_copy(update={"extra": {**found.manifest.extra, **more}}).to_bytes()
+    aside = folder.with_name(f"{folder.name}.amended")
+    disk.write(aside, {**found.files, MANIFEST: content, SEAL: seal(content)})
+    shutil.rmtree(folder)
+    aside.rename(folder)
+
+
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("steelyard", "onnxruntime", "numpy", "pillow")}
     return {"python": platform.python_version(), **packages}
@@ -124,6 +143,9 @@ def _several(model: Joined, about: About) -> tuple[Several, set[str], dict[str, 
 
 def same_question(member: Opened, task: Task, name: str) -> None:
     """Refuse a member that answers another question than the bundle it stands in."""
-    asked, answered = (task.problem, task.classes), (member.manifest.task.problem, member.manifest.task.classes)
+    asked, answered = (
+        (each.problem, each.classes, *((each.horizon, each.series) if each.series else ()))
+        for each in (task, member.manifest.task)
+    )
     if asked != answered:
         raise BundleRefused(f"member {name} answers {answered}, not {asked}; join bundles of one task only")

@@ -24,7 +24,7 @@ from steelyard.load.bodies import rows_of
 from steelyard.money.calibration import FILE, Calibration
 from steelyard.money.capacity import Scaling
 from steelyard.money.placement import Edge
-from steelyard.recipe import Train, digest
+from steelyard.recipe import BASELINES, Train, digest
 from steelyard.report.capacity import Wanted, capacity, nights
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.plain_rows import sample_rows
@@ -150,7 +150,7 @@ def measure(record: RunRecord, rows: Path | None = None) -> Calibration:
 def idle_bundle(record: RunRecord) -> Path | None:
     """Return the bundle of a run's constant model, which reads what the others read and computes nothing, if any."""
     recipes = (trial.recipe for trial in record.trials if trial.ending.usable)
-    idle = (each for each in recipes if isinstance(each, Train) and each.learner == "constant" and not each.data)
+    idle = (each for each in recipes if isinstance(each, Train) and each.learner in BASELINES and not each.data)
     folders = (record.folder / "bundles" / digest(recipe) for recipe in idle)
     return next((place.parent for folder in folders for place in sorted(folder.glob("*/manifest.json"))), None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from steelyard.contracts.data import (
     FEATURES,
+    NUMERIC,
     Amount,
     Answer,
     Column,
@@ -21,6 +22,7 @@ from steelyard.contracts.data import (
     Schema,
     Split,
     Task,
+    Timeline,
 )
 from steelyard.contracts.jobs import Errand, Job, known
 from steelyard.contracts.learners import (
@@ -57,6 +59,7 @@ from steelyard.contracts.levers import (
 
 __all__ = [
     "FEATURES",
+    "NUMERIC",
     "Amount",
     "Answer",
     "Artefact",
@@ -95,6 +98,7 @@ __all__ = [
     "Split",
     "Stage",
     "Task",
+    "Timeline",
     "TrainingLever",
     "Trial",
     "Weight",

@@ -113,6 +113,9 @@ class Problem(StrEnum):
     """The next values of one or several series."""
 
 
+NUMERIC = frozenset({Problem.REGRESSION, Problem.FORECASTING})
+"""Problems whose answers are numbers, not classes."""
+
 Matrix = tuple[tuple[float, ...], ...]
 """Money per outcome: ``[true class][decided class]`` or, of a predicted number: a unit too much, too little."""
 
@@ -132,6 +135,38 @@ class Amount:
     each class decides, and the amounts only count what decisions brought."""
     means: tuple[float, ...] = ()
     high: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """How a forecasting reads a table: what its columns are for, and the regular step of its times.
+
+    The columns of a data set are then made of it: ``history``, a SEQUENCE of the last ``history`` steps whose channels
+    are the series, ``past`` and ``known``, in this order; ``future``, the known ones of the steps ahead; ``time``, that
+    of the last step of the history; and ``series``, its name. ``size``, ``unit``, ``start`` and ``day`` are those of
+    :class:`steelyard.data.steps.Step`.
+    """
+
+    time: str
+    series: str = ""
+    """Column that names the series of a long table, one series a row; empty where series stand side by side."""
+    history: int
+    past: tuple[str, ...] = ()
+    """Columns known up to the last step of the history."""
+    known: tuple[str, ...] = ()
+    """Columns known for the steps ahead too."""
+    size: float
+    unit: str
+    start: float = 0.0
+    day: int = 1
+    notation: str = ""
+    """How the column of times writes dates; see :mod:`steelyard.data.dates`."""
+    notations: tuple[str, ...] = ()
+    """How each channel writes numbers; see :mod:`steelyard.data.numerals`."""
+    edges: tuple[tuple[float, ...], ...] = ()
+    """Of a graph of the series that was given: from which to which, by their place, and how strongly."""
+    names: tuple[str, ...] = ()
+    """The series of a long table that training saw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +193,8 @@ class Task:
     """The channels that are forecast together, in order; forecasting only."""
     season: int = 1
     """After how many steps a series is expected to repeat itself; forecasting only."""
+    timeline: Timeline | None = None
+    """Where the steps of a table are; forecasting only."""
 
     @property
     def width(self) -> int:
@@ -181,6 +218,9 @@ class Split:
     rows: Ints
     weights: Floats | None = None
     amounts: Floats | None = None
+    scales: Floats | None = None
+    """Of a forecasting, shape (n, series): the mean error of the seasonal naive forecast one step ahead within the
+    history of each series up to the row (Hyndman, Koehler 2006), NaN where it has none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -190,7 +230,8 @@ class Split:
         picked = {name: values[index] for name, values in self.columns.items()}
         weights = None if self.weights is None else self.weights[index]
         amounts = None if self.amounts is None else self.amounts[index]
-        return Split(picked, self.target[index], self.rows[index], weights, amounts)
+        scales = None if self.scales is None else self.scales[index]
+        return Split(picked, self.target[index], self.rows[index], weights, amounts, scales)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +250,15 @@ class Answer:
     """Of a cascade which member answered each row, from 0, shape (n,); otherwise ``None``."""
     amounts: Floats | None = None
     """The money at stake in each row, shape (n, amounts of the task); NaN where a bundle does not read the column."""
+    low: Floats | None = None
+    high: Floats | None = None
+    """Of a forecasting the ends of the prediction intervals, shape (n, width); ``None`` where it has none."""
+    scales: Floats | None = None
+    """Of a forecasting what errors are scaled by, shape (n, series); see :class:`Split`."""
 
     def take(self, index: NDArray[Any] | slice) -> Answer:
         """Return the rows that an index array, a mask or a slice selects."""
         members = None if self.members is None else self.members[index]
         amounts = None if self.amounts is None else self.amounts[index]
-        return Answer(self.scores[index], self.decided[index], members, amounts)
+        low, high, scales = (None if part is None else part[index] for part in (self.low, self.high, self.scales))
+        return Answer(self.scores[index], self.decided[index], members, amounts, low, high, scales)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Columns, Ints, Kind, Problem, Schema, Task
+from steelyard.contracts import NUMERIC, Columns, Ints, Kind, Problem, Schema, Task
 from steelyard.data.dataset import Finding, Partition, Severity
 from steelyard.data.hashing import Hashes, distinct
 from steelyard.spec import Spec
@@ -147,7 +147,7 @@ def of_conflicts(content: Hashes, target: NDArray[Any], task: Task) -> Iterator[
     repeated = counts[unit] > 1
     if not repeated.any():
         return
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         low, high = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
         np.minimum.at(low, unit, target)
         np.maximum.at(high, unit, target)

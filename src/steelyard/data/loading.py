@@ -15,6 +15,7 @@ from steelyard.data import checks, source
 from steelyard.data.dataset import Dataset, Finding, Partition, Severity
 from steelyard.data.fast import categories
 from steelyard.data.fingerprint import fingerprint
+from steelyard.data.forecasting import forecasting
 from steelyard.data.gather import gather
 from steelyard.data.hashing import Hashes, hash_columns, hash_rows
 from steelyard.data.infer import Typed, schema_of, typed_columns
@@ -91,6 +92,8 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
         If the spec asks for a metric, outcomes or a positive class that the target cannot have.
     """
     whole = source.read(spec, base)
+    if spec.forecast is not None:
+        return _of_forecast(spec, whole, base)
     gathered = gather(whole, spec)
     table, spec = gathered.table, gathered.spec
     roles = roles_of(spec, tuple(table.columns))
@@ -136,6 +139,26 @@ def inspect(spec: Spec, base: Path | None = None) -> Inspection:
 def _coded(spec: Spec, table: Table, typed: Sequence[Typed], usable: NDArray[np.bool_] | None) -> Target:
     cells = table.columns[spec.target]
     return code_tags(spec, cells, typed, usable) if is_tagging(spec, table) else code_target(spec, cells, usable)
+
+
+def _of_forecast(spec: Spec, table: Table, base: Path | None) -> Inspection:
+    """Look at series; see :mod:`steelyard.data.forecasting`."""
+    drawn = [] if table.drawn is None else [table.drawn.finding(table.source)]
+    dataset: Dataset | None = None
+    try:
+        dataset, findings = forecasting(spec, table, base)
+    except DataUnfit as problem:
+        findings = [Finding(code="unfit", severity=Severity.STOP, sentence=str(problem))]
+    findings = _by_severity([*drawn, *findings])
+    return Inspection(
+        name=spec.name or table.name,
+        source=table.source,
+        rows=table.rows if table.drawn is None else table.drawn.total,
+        schema=Schema(()) if dataset is None else dataset.schema,
+        task=None if dataset is None else dataset.task,
+        findings=tuple(findings),
+        dataset=None if dataset is None else replace(dataset, findings=tuple(findings)),
+    )
 
 
 def _stops(findings: Sequence[Finding]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from steelyard.contracts import Amount, Column, Gathered, Kind, Matrix, Problem, Schema, Task
+from steelyard.contracts import Amount, Column, Gathered, Kind, Matrix, Problem, Schema, Task, Timeline
 from steelyard.units import Money
 
 
@@ -29,7 +29,7 @@ def schema_from_json(data: list[dict[str, Any]]) -> Schema:
 def _column_to_json(column: Column) -> dict[str, Any]:
     bare = Column(name=column.name, kind=column.kind)
     fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "checkpoints", "why")
-    made = {"name": column.name, "kind": column.kind.value}
+    made: dict[str, Any] = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
     made |= {"channels": list(column.channels)} if column.channels else {}
     made |= {"gathered": asdict(column.gathered)} if column.gathered else {}
@@ -44,8 +44,8 @@ def _column_from_json(data: Mapping[str, Any]) -> Column:
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """Return a task as plain JSON; amounts only where there are some."""
-    made = {
+    """Return a task as plain JSON; amounts and what speaks of steps ahead only where there are some."""
+    made: dict[str, Any] = {
         "problem": task.problem.value,
         "target": task.target,
         "aim": task.aim,
@@ -54,7 +54,17 @@ def task_to_json(task: Task) -> dict[str, Any]:
         "value": None if task.value is None else [list(row) for row in task.value],
         "currency": task.currency,
     }
+    if task.timeline is not None:
+        ahead = {"horizon": task.horizon, "series": list(task.series), "season": task.season}
+        made |= ahead | {"timeline": asdict(task.timeline)}
     return made | ({"amounts": [_amount_to_json(amount) for amount in task.amounts]} if task.amounts else {})
+
+
+def _timeline_from_json(data: Mapping[str, Any] | None) -> Timeline | None:
+    if data is None:
+        return None
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return Timeline(**told | {"edges": tuple(map(tuple, data.get("edges", ())))})
 
 
 def _amount_to_json(amount: Amount) -> dict[str, Any]:
@@ -94,4 +104,8 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         value=None if value is None else _matrix(value),
         currency=data["currency"],
         amounts=tuple(_amount_from_json(amount) for amount in data.get("amounts", ())),
+        horizon=data.get("horizon", 0),
+        series=tuple(data.get("series", ())),
+        season=data.get("season", 1),
+        timeline=_timeline_from_json(data.get("timeline")),
     )

@@ -80,9 +80,10 @@ def _write(path: Path, content: bytes) -> None:
 def _pack(dataset: Dataset) -> bytes:
     pl = need("polars", for_="storing the data")
     rows, partition = dataset.rows, dataset.partition
-    columns: dict[str, Any] = {"row": rows.rows, "target": _listed(rows.target)}
+    columns: dict[str, Any] = {"row": rows.rows, **_targets(rows)}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
     columns |= {} if rows.amounts is None else {f"amount:{i}": money for i, money in enumerate(rows.amounts.T)}
+    columns |= {} if rows.scales is None else {f"scale:{i}": each for i, each in enumerate(rows.scales.T)}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
     columns |= {} if dataset.times is None else {"time": dataset.times}
     for column in dataset.schema.features:
@@ -121,12 +122,14 @@ def _sequences(frame: Any, name: str, channels: int) -> NDArray[Any]:
     return unpooled(pool, _array(frame, f"{name}:first"), _array(frame, f"{name}:steps"))
 
 
-def _listed(target: NDArray[Any]) -> Any:
-    """Return a target as it is stored: rows of tags as lists of codes."""
-    if target.dtype != object:
-        return target
-    pl = need("polars", for_="storing the data")
-    return pl.Series(values=[tags.tolist() for tags in target], dtype=pl.List(pl.Int64))
+def _targets(rows: Split) -> dict[str, Any]:
+    """Return the target as columns: one (rows of tags as lists of codes), or one for each value of a forecast."""
+    if rows.target.dtype == object:
+        pl = need("polars", for_="storing the data")
+        return {"target": pl.Series(values=[tags.tolist() for tags in rows.target], dtype=pl.List(pl.Int64))}
+    if rows.target.ndim == 1:
+        return {"target": rows.target}
+    return {f"target:{place}": values for place, values in enumerate(rows.target.T)}
 
 
 def _target(frame: Any) -> NDArray[Any]:
@@ -223,9 +226,15 @@ def _rows(frame: Any, schema: Schema) -> Split:
         cells = map(tuple, series.to_list()) if column.kind is Kind.TOKENS else series.to_list()
         columns[column.name] = np.array(series.to_numpy()) if numeric else objects(cells)
     weights: Floats | None = _array(frame, "weight") if "weight" in frame.columns else None
-    money = [_array(frame, name) for name in frame.columns if name.startswith("amount:")]
-    amounts = np.column_stack(money) if money else None
-    return Split(columns, _target(frame), _array(frame, "row"), weights, amounts)
+    amounts, scales, targets = (_side_by_side(frame, f"{name}:") for name in ("amount", "scale", "target"))
+    target = _target(frame) if targets is None else targets
+    return Split(columns, target, _array(frame, "row"), weights, amounts, scales)
+
+
+def _side_by_side(frame: Any, start: str) -> NDArray[Any] | None:
+    """Return the columns whose names start so as one array; ``None`` where there are none."""
+    found = [_array(frame, name) for name in frame.columns if name.startswith(start)]
+    return np.column_stack(found) if found else None
 
 
 def _partition(frame: Any, about: Mapping[str, Any]) -> Partition:

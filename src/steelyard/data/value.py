@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Amount, Floats, Kind, Matrix, Problem, Schema, Split, Task
+from steelyard.contracts import NUMERIC, Amount, Floats, Kind, Matrix, Problem, Schema, Split, Task
 from steelyard.data.fast import as_list, is_strings, measured
 from steelyard.data.table import Cells, Table
 from steelyard.data.written import Reading, as_numbers
@@ -34,8 +34,8 @@ def value_of(
     SpecInvalid
         If the value speaks of classes that the target does not have, or of another kind of task.
     """
-    cells = _units(value) if problem is Problem.REGRESSION else _cells(value, tuple(classes), positive)
-    shape = (1, len(UNITS)) if problem is Problem.REGRESSION else (len(classes), len(classes))
+    cells = _units(value) if problem in NUMERIC else _cells(value, tuple(classes), positive)
+    shape = (1, len(UNITS)) if problem in NUMERIC else (len(classes), len(classes))
     constant, columns = np.zeros(shape), dict[str, NDArray[np.float64]]()
     for true, decided, worth in cells:
         money = worth.plus if isinstance(worth, Share) else worth

@@ -20,7 +20,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from steelyard.contracts import Trial, known
-from steelyard.recipe import Combine, Given, Plan, Recipe, Settings, Shrink, Train, trainings
+from steelyard.recipe import BASELINES, Combine, Given, Plan, Recipe, Settings, Shrink, Train, trainings
 
 START, TUNE = "start", "tune"
 SUBSETS = 5
@@ -104,7 +104,7 @@ def _first(recipe: Recipe) -> Recipe:
 
 
 def _from_nothing(trial: Trial, trials: Sequence[Trial]) -> tuple[str, Trial] | None:
-    constants = [t for t in known(trials) if isinstance(t.recipe, Train) and t.recipe.learner == "constant"]
+    constants = [t for t in known(trials) if isinstance(t.recipe, Train) and t.recipe.learner in BASELINES]
     if not constants or trial.number == constants[0].number:
         return None
     return " + ".join((START, *levers_of(trial.recipe))), constants[0]

@@ -132,12 +132,16 @@ def _thrift(outcome: Outcome) -> list[str]:
     return [f"{cheap} instead of {_per_million(chosen)}; it is behind in {name} ({loss})."]
 
 
+_DULL = {Problem.REGRESSION: "the mean", Problem.FORECASTING: "what was a season ago"}
+"""What the model that learns nothing answers."""
+
+
 def _worth_learning(outcome: Outcome) -> str:
     lineup, chosen, base = outcome.lineup, outcome.chosen, outcome.lineup.baseline
     if base is None:
         return "No constant model was measured, so nothing here tells whether machine learning is worth it."
     name, reaches = lineup.title(base), span(base.quality, unit_of(lineup.comparison.metric, lineup.task))
-    answer = "the mean" if lineup.task.problem is Problem.REGRESSION else "the most frequent class"
+    answer = _DULL.get(lineup.task.problem, "the most frequent class")
     if chosen is base:
         return f"Machine learning is not worth it here: {name}, which always answers {answer}, is taken ({reaches})."
     difference = lineup.comparison.difference(chosen, base)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle.scores import IN_MONEY, sureness
-from steelyard.contracts import Answer, Evidence, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Evidence, Problem, Task
 from steelyard.errors import DataUnfit, RequestInvalid
 from steelyard.promise import (
     at_stake,
@@ -133,7 +133,7 @@ def check_measure(measure: str, task: Task) -> None:
         raise RequestInvalid(
             f"{task.target!r} holds tags of tokens, and only answers of one class a row can be escalated"
         )
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         raise RequestInvalid(
             f"{task.target!r} is a number, and a bundle that predicts numbers does not say how sure it is: only "
             "classes can be escalated"

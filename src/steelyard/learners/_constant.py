@@ -41,8 +41,10 @@ class Constant:
     about = "The most frequent class or the mean, whatever the row says: the least that a model must beat."
 
     def accepts(self, task: Task, schema: Schema) -> Refusal | None:
-        """Refuse nothing."""
-        del task, schema
+        """Refuse forecasting, whose model that learns nothing is the seasonal naive one."""
+        del schema
+        if task.problem is Problem.FORECASTING:
+            return Refusal("constant forecasts nothing: `seasonal-naive` is what doing nothing costs there.")
         return None
 
     def space(self, task: Task, schema: Schema) -> Space:

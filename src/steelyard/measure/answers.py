@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Ints, Problem, Task
 from steelyard.contracts.ragged import flattened
 from steelyard.errors import SteelyardError
 from steelyard.tasks.metric import are_probabilities
@@ -77,6 +77,10 @@ def _shapes(
     if answer.scores.shape != (n, task.width):
         return f"scores must have shape {(n, task.width)}, a row each and a column a class; got {answer.scores.shape}"
     for name, each in (("decisions", answer.decided), ("weights", weights), ("groups", groups)):
+        if name == "decisions" and task.problem is Problem.FORECASTING:
+            if answer.decided.shape != target.shape or target.shape != (n, task.width):
+                return f"decisions and target must have shape {(n, task.width)}; got {answer.decided.shape}"
+            continue
         if each is not None and each.shape != (n,):
             return f"{name} must have shape {(n,)}, one a row; got {each.shape}"
     return None
@@ -98,12 +102,14 @@ def _money(task: Task, answer: Answer) -> str | None:
 
 
 def _numbers(task: Task, answer: Answer, weights: Floats | None) -> str | None:
-    finite = np.isfinite(answer.scores).all(axis=1) & np.isfinite(answer.decided)
+    finite = np.isfinite(answer.scores).all(axis=1) & np.isfinite(answer.decided.reshape(len(answer.decided), -1)).all(
+        1
+    )
     if not finite.all():
         return f"the answer is not finite in {np.count_nonzero(~finite):,} of {len(finite):,} rows"
     if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
         return "row weights must be positive numbers; drop the rows that weigh nothing"
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return None
     if not are_probabilities(answer.scores):
         return "scores must be probabilities that add up to one in each row"

@@ -15,8 +15,8 @@ multiclass   ``confusion``: shares by true class (rows) and decided class (colum
              ``cells``: [true, decided, share], those that are not zero
 tagging      ``types``: by type of entity [found rightly, predicted, there], ``tags``: the same of tokens by tag,
              both in shares of all tokens; ``tokens``: how many there are
-regression   ``mean_over`` and ``mean_under``: the mean excess and the mean lack; ``shifts``: 101 at most, what is
-             added to every prediction, and ``rates``: the same two at each
+regression,  ``mean_over`` and ``mean_under``: the mean excess and the mean lack; ``shifts``: 101 at most, what is
+forecasting  added to every prediction, and ``rates``: the same two at each
 ============ ==============================================================================================
 """
 
@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.bundle.scores import regret
-from steelyard.contracts import Answer, Floats, Ints, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Ints, Problem, Task
 from steelyard.contracts.ragged import flattened
+from steelyard.tasks.forecasting import by_step
 from steelyard.tasks.money import brought
 from steelyard.tasks.spans import codes_of
 from steelyard.tasks.tagging import tally
@@ -74,7 +75,9 @@ def outcomes(task: Task, target: NDArray[Any], answer: Answer, weights: Floats |
     share = share / share.sum()
     if task.problem is Problem.TAGGING:
         return {"rows": len(target), **_tags(task, target, answer, share)}
-    count = {Problem.BINARY: _binary, Problem.MULTICLASS: _several, Problem.REGRESSION: _number}[task.problem]
+    count = {Problem.BINARY: _binary, Problem.MULTICLASS: _several, Problem.REGRESSION: _number}.get(
+        task.problem, _forecasts
+    )
     found = {"rows": len(target), **count(task, target, answer, share)}
     if answer.amounts is not None and task.amounts:
         found["amounts"] = {
@@ -83,7 +86,7 @@ def outcomes(task: Task, target: NDArray[Any], answer: Answer, weights: Floats |
         }
     if task.value is None:
         return found
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return found | {"perfect": 0.0}
     best = best_of(task, target, answer.amounts)
     right = brought(task, target, Answer(answer.scores, best, amounts=answer.amounts))
@@ -162,6 +165,21 @@ def _number(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> 
     mean_over, mean_under = _rounded(rates[still])
     means = {"mean_over": mean_over, "mean_under": mean_under}
     return means | {"shifts": _rounded(places), "rates": _rounded(rates)}
+
+
+def _forecasts(task: Task, target: NDArray[Any], answer: Answer, share: Floats) -> Json:
+    """Count each value that is known as a number of its own; a row's share is shared out among its values."""
+    known = ~np.isnan(target)
+    parts = (share / np.maximum(known.sum(axis=1), 1))[:, None] * known
+    flat = Answer(answer.scores[known][:, None], answer.decided[known])
+    found = _number(task, target[known], flat, parts[known] / max(parts.sum(), np.finfo(np.float64).tiny))
+    steps = {name: _known(values) for name, values in by_step(task, target, answer).items()}
+    return found | {"steps": {name: values for name, values in steps.items() if any(v is not None for v in values)}}
+
+
+def _known(values: list[float]) -> list[float | None]:
+    """Return figures as JSON: to as many digits as a report needs, none where one is undefined."""
+    return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values]
 
 
 def _reviewed(task: Task, target: NDArray[Any], answer: Answer, share: Floats, right: Floats) -> Json:

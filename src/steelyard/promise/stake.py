@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Answer, Evidence, Floats, Ints, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Evidence, Floats, Ints, Problem, Task
 from steelyard.promise.pvalues import DOUBT, Paired, units_needed
 from steelyard.tasks.money import DECISIONS, brought, widest
 
@@ -56,7 +56,7 @@ class Stake:
 
 def can_promise(task: Task) -> bool:
     """Tell whether the aim of a task is a mean over independent units."""
-    if task.problem is Problem.REGRESSION or (task.aim == "value" and not widest(task)):
+    if task.problem in NUMERIC or (task.aim == "value" and not widest(task)):
         return False
     return task.aim in {*_PER_ROW, "balanced_accuracy", "recall"} or _by_pairs(task)
 

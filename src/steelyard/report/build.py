@@ -14,6 +14,7 @@ from steelyard.report.attribution import attribution
 from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.capacity import capacity
 from steelyard.report.deciding import deciding, judged
+from steelyard.report.forecast import forecast
 from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
@@ -55,6 +56,7 @@ def build(record: RunRecord) -> Json:
         "trials": rows,
         "deciding": deciding(record, names),
         "judged": judged(record),
+        "forecast": forecast(record),
         "checks": [dict(finding) for finding in record.findings],
         "ledger": _ledger(ledger),
         "prices": {"core_hour": _price(record.prices.core_hour), "label": _price(record.prices.label)},

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.contracts import Problem, Trial
+from steelyard.contracts import NUMERIC, Problem, Trial
 from steelyard.data import Dataset
 from steelyard.recipe import Combine, Recipe, Shrink, describe, parents
 from steelyard.tasks import Metric, metric
@@ -54,7 +54,7 @@ class LiveView:
         self._aim = metric(dataset.task.aim)
         rows, features = len(dataset.originals), len(dataset.schema.features)
         of = "tags" if dataset.task.problem is Problem.TAGGING else "classes"
-        kind = "regression" if dataset.task.problem is Problem.REGRESSION else f"{len(dataset.task.classes)} {of}"
+        kind = dataset.task.problem.value if dataset.task.problem in NUMERIC else f"{len(dataset.task.classes)} {of}"
         self._phase = "searching"
         self._say(f"{rows:,} rows, {features} features, {kind}, validation: {dataset.partition.protocol}")
 

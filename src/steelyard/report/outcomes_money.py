@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Answer, Floats, Ints, Problem, Task, Trial
+from steelyard.contracts import NUMERIC, Answer, Floats, Ints, Problem, Task, Trial
 from steelyard.data import Dataset
 from steelyard.measure.resampling import Bootstrap
 from steelyard.search.making import part_answer, validation_of
@@ -101,7 +101,7 @@ def _figures(
 ) -> dict[str, Floats]:
     judge = metric("value", task)
     found = {f"value {name}": judge.resample(task, truth, a, counts) / DECISIONS for name, a in answers.items()}
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return found
     codes = truth.astype(np.int64)
     total = counts.sum(axis=1)

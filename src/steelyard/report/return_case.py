@@ -15,7 +15,7 @@ from steelyard.decide import serving_cost
 from steelyard.errors import Exit, RunUnreadable, SteelyardError
 from steelyard.money.assumptions import band, resampled
 from steelyard.money.returns import Band, Flows
-from steelyard.recipe import Recipe, Train
+from steelyard.recipe import BASELINES, Recipe, Train
 from steelyard.report.outcomes_money import Sample, people_value, sample
 from steelyard.search.loop import SECONDS_A_MONTH
 from steelyard.search.record import RunRecord
@@ -166,7 +166,7 @@ def case_of(record: RunRecord) -> Case:
     if weight is None:
         raise NoReturn("what was chosen was not weighed, so what it costs to serve is not known; run it again")
     by_recipe = [t for t in record.trials if t.ending.usable]
-    constant = next((t for t in by_recipe if isinstance(t.recipe, Train) and t.recipe.learner == "constant"), None)
+    constant = next((t for t in by_recipe if isinstance(t.recipe, Train) and t.recipe.learner in BASELINES), None)
     incumbent = next((t for t in by_recipe if t.lever == "incumbent"), None)
     named = {"chosen": chosen, "constant": constant, "incumbent": incumbent}
     try:

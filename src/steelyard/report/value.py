@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.contracts import Matrix, Problem, Task, Trial
+from steelyard.contracts import NUMERIC, Matrix, Task, Trial
 from steelyard.decide.words import figure as figured
 from steelyard.decide.words import listed, money, span
 from steelyard.report.rows import Json
@@ -61,7 +61,7 @@ def _worths(task: Task) -> Json:
 
 def _laid(task: Task, matrix: Matrix) -> Json:
     """Return a matrix by name: rows are true classes, columns what is decided."""
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return {"over": matrix[0][0], "under": matrix[0][1]}
     if len(matrix) > _SHOWN:
         right = {row[code] for code, row in enumerate(matrix)}
@@ -83,7 +83,7 @@ def _decides(trial: Trial) -> Json | None:
 
 def _always(task: Task, trial: Trial | None) -> list[Json]:
     """Return what a thousand rows bring that are all decided alike, on the validation rows."""
-    if trial is None or task.problem is Problem.REGRESSION or not trial.outcomes:
+    if trial is None or task.problem in NUMERIC or not trial.outcomes:
         return []
     shares = _classes(task, trial.outcomes)
     staked = {name: _classes(task, found) for name, found in trial.outcomes.get("amounts", {}).items()}

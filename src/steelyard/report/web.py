@@ -5,6 +5,7 @@ from __future__ import annotations
 from steelyard.decide.words import money
 from steelyard.report.again import again_section, data
 from steelyard.report.chart import chart, legend
+from steelyard.report.forecast import forecast_section
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.money_sections import advice_section, levers_section, returns_section
 from steelyard.report.say import english, say
@@ -57,6 +58,8 @@ def _predicts(report: Json) -> Markup:
     number = task["problem"] == "regression"
     many = "{0} tags" if task["problem"] == "tagging" else "{0} classes"
     kind = say("a number") if number else say(many, str(len(task["classes"])))
+    if (ahead := report.get("forecast")) is not None:
+        kind = say("the next {0} steps of {1} series", f"{ahead['horizon']:,}", f"{ahead['series']:,}")
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     predicts, rows = say("Predicts {0}:", task["target"]), say("rows: {0}", sizes)
     return join(predicts, " ", kind, "; ", rows, "; ", say("validation: {0}", report["protocol"]), ".")
@@ -75,6 +78,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("Machines over the day", capacity_section(report)),
         _section("Frontier", frontier_table(report) if report["frontier"] else None),
         _section("By type and tag", tags_section(report)),
+        _section("Errors by step ahead", forecast_section(report)),
         _section("Right and wrong", judged_section(report)),
         _section("Everything that was tried", trials_table(report)),
         _section("What it cost to find", ledger_section(report)),

@@ -11,7 +11,7 @@ from steelyard.data import Dataset
 from steelyard.decide import Candidate, candidate
 from steelyard.decide.altered import plain
 from steelyard.money import Prices
-from steelyard.recipe import Recipe, Train, trainings
+from steelyard.recipe import BASELINES, Recipe, Train, trainings
 from steelyard.search.compared import Compared
 from steelyard.search.finish import Pairs
 from steelyard.search.judging import judge
@@ -80,7 +80,7 @@ def compare(
 
 def baseline_of(candidates: Iterable[Candidate]) -> int | None:
     """Return the constant model's trial."""
-    found = (c.number for c in candidates if isinstance(c.recipe, Train) and c.recipe.learner == "constant")
+    found = (c.number for c in candidates if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES)
     return next(found, None)
 
 

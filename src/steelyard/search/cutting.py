@@ -24,7 +24,10 @@ def cut_early(dataset: Dataset, fit: Ints, seed: int) -> tuple[Ints, Ints]:
     if times is not None:
         late = times > np.sort(times)[-keep - 1]
         if late.any():  # rows of one time stay together
-            return fit[~late], fit[late]
+            apart = times <= times[late].min() - dataset.task.horizon  # steps ahead of one are not those of another
+            early = ~late if not dataset.task.horizon else apart
+            if early.any():
+                return fit[early], fit[late]
     generator = np.random.default_rng([seed, 7])
     if dataset.groups is not None:
         names = generator.permutation(np.unique(dataset.groups[fit]))

@@ -18,8 +18,9 @@ from steelyard.search.codec import figures_to_json, weight_to_json
 from steelyard.search.distilling import distil_parts, distils
 from steelyard.search.final import read_test, refit, weigh_bundle
 from steelyard.search.given import judge_given
+from steelyard.search.intervals import amend_parts
 from steelyard.search.joining import combine_parts, shrink_parts
-from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, validation_of
+from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, staked, validation_of
 from steelyard.search.meter import JobMeter
 from steelyard.search.store import Outcome, Store, outcome_to_json
 from steelyard.search.training import Refused, train_parts
@@ -96,6 +97,8 @@ def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:
         where, held = validation_of(bench.dataset)
         clusters = bench.dataset.clusters
         groups = None if clusters is None else clusters[bench.dataset.partition.validation]
+        made.answer = staked(made.answer, bench.dataset.rows.take(bench.dataset.partition.scored))
+        amend_parts(bench, made.answer, folder)
         task, judged = bench.dataset.task, part_answer(made.answer, where)
         validation = quality(task, held.target, judged, weights=held.weights, groups=groups, names=made.metrics)
         outcome = replace(

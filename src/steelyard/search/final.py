@@ -18,6 +18,7 @@ from steelyard.search.codec import weight_from_json, weight_to_json
 from steelyard.search.distilling import distil_all, distils
 from steelyard.search.fitting import cut_short, trainer_of
 from steelyard.search.given import answer_given, weigh_given
+from steelyard.search.intervals import amend_bundle
 from steelyard.search.joining import in_use, shrink_once
 from steelyard.search.making import Bench, OutOfTime, ship, staked
 from steelyard.search.plain_rows import sample_rows
@@ -78,6 +79,7 @@ def _refit(bench: Bench, recipe: Recipe, rounds: list[int]) -> Path:
         made = folder / "all"
         try:
             _make(bench, recipe, sources, rounds, made)
+            amend_bundle(bench, bench.store.answers(recipe), made)
         except OutOfTime:
             raise RefitLate("it was cut short before all of its models were trained") from None
         try:

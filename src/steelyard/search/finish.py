@@ -15,7 +15,7 @@ from steelyard.data import Dataset
 from steelyard.decide import Decision, candidate, confirm, decide
 from steelyard.errors import NothingMeasured
 from steelyard.measure import jointly, paired
-from steelyard.recipe import Given, Recipe, Train, trainings
+from steelyard.recipe import BASELINES, Given, Recipe, Train, trainings
 from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
@@ -122,7 +122,7 @@ def choose(loop: Loop, pairs: Pairs) -> Decision:
     found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task, dataset.schema)) is not None]
     if not found:
         raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
-    constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner == "constant"]
+    constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES]
     return decide(
         found,
         metric=metric(dataset.task.aim),

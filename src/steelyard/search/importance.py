@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from steelyard.bundle import Bundle
-from steelyard.contracts import Answer, Columns, Floats, Ints, Problem, Split, Task
+from steelyard.contracts import NUMERIC, Answer, Columns, Floats, Ints, Problem, Split, Task
 from steelyard.data import Dataset
 from steelyard.data.dataset import Part
 
@@ -87,8 +87,10 @@ def _answer_seconds(bundle: Bundle) -> float:
 
 def _losses(task: Task, split: Split, answer: Answer) -> Floats:
     """Return the loss of each row: log loss, or squared error over the target's variance."""
-    if task.problem is Problem.REGRESSION:
-        spread = float(np.var(split.target)) or 1.0
-        return np.asarray((answer.scores[:, 0] - split.target) ** 2 / spread)
+    if task.problem in NUMERIC:
+        spread = float(np.nanvar(split.target)) or 1.0
+        errors = (answer.scores - split.target.reshape(len(split), -1)) ** 2 / spread
+        known = ~np.isnan(errors)
+        return np.asarray(np.where(known, errors, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     told = answer.scores[np.arange(len(split)), split.target.astype(np.int64)]
     return np.asarray(-np.log(np.maximum(told, LEAST)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -138,7 +138,7 @@ def _check_members(recipe: Combine, rule: Rule) -> None:
 def _cross_fitted(recipe: Combine, bench: Bench, given: Answer) -> Answer:
     """Return answers in which judged rows are answered by rules fitted without them, this one's and those below."""
     partition, source = bench.dataset.partition, bench.dataset.rows.rows
-    whole = Answer(given.scores.copy(), given.decided.copy(), amounts=given.amounts)
+    whole = replace(given, scores=given.scores.copy(), decided=given.decided.copy())
     used = np.concatenate([_rows_for(x, bench) for x in _levers(recipe)])
     judged = partition.validation[np.isin(source[partition.validation], source[used])]
     where, group = np.searchsorted(partition.scored, judged), _groups(bench, judged)

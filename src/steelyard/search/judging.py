@@ -19,6 +19,8 @@ _Z95 = 1.959963984540054
 def judge(dataset: Dataset, outcomes: Outcomes, answer: Answer) -> Judged | None:
     """Return what became of one model's answers, every row counted once; ``None`` where some are no numbers."""
     task, own = dataset.task, part_answer(answer, outcomes.where)
+    if task.problem is Problem.FORECASTING:  # a curve of what came by what was foretold says nothing of steps ahead
+        return None
     target = np.asarray(outcomes.target)
     if task.problem is Problem.TAGGING:  # judged token by token
         target, own = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from steelyard.contracts import Context, Ending, Errand, Job, Move, Task, Trial, known
+from steelyard.contracts import Context, Ending, Errand, Job, Move, Problem, Task, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
@@ -78,9 +78,11 @@ def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tup
             willing.append(learner)
         if columns is not None:
             reads[learner.name] = columns
-        elif refusal is not None:
+        elif refusal is not None and dataset.task.problem in getattr(learner, "problems", {dataset.task.problem}):
             refused.append(f"{learner.name} was left out: {refusal.sentence}")
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
+    if dataset.task.problem is Problem.FORECASTING:
+        pulled = [lever for lever in pulled if getattr(lever, "forecasts", False)]
     terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
     return Search(context_of(spec, dataset, threads, reads), willing, pulled, terms, reads), tuple(refused)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.bundle import About, Bundle, Joined, load, write
 from steelyard.clock import Phase, phase
-from steelyard.contracts import Answer, Artefact, Floats, Ints, Job, Problem, Rule, Split, Task, Work
+from steelyard.contracts import NUMERIC, Answer, Artefact, Floats, Ints, Job, Problem, Rule, Split, Task, Work
 from steelyard.contracts.ragged import flattened
 from steelyard.data import Dataset
 from steelyard.errors import SteelyardError
@@ -86,9 +86,8 @@ class Answers:
         self._scored = dataset.partition.scored
         rows, task = len(self._scored), dataset.task
         self._scores: NDArray[Any] = np.full((rows, task.width), np.nan)
-        self._decided: NDArray[Any] = np.zeros(
-            rows, dtype=np.float64 if task.problem is Problem.REGRESSION else np.int64
-        )
+        shape = (rows, task.width) if task.problem is Problem.FORECASTING else rows
+        self._decided: NDArray[Any] = np.zeros(shape, dtype=np.float64 if task.problem in NUMERIC else np.int64)
         if task.problem is Problem.TAGGING:
             self._scores, self._decided = np.empty(rows, object), np.empty(rows, object)
 
@@ -100,8 +99,7 @@ class Answers:
 
     def whole(self) -> Answer:
         """Return all answers."""
-        amounts = self._dataset.rows.amounts
-        return Answer(self._scores, self._decided, amounts=None if amounts is None else amounts[self._scored])
+        return staked(Answer(self._scores, self._decided), self._dataset.rows.take(self._scored))
 
 
 @phase(Phase.LOADING)
@@ -125,14 +123,14 @@ def check_parity(task: Task, own: Floats, shipped: Floats, target: np.ndarray[An
         If they differ by more than :data:`PARITY`.
     """
     spread = 1.0
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         step = float(np.spacing(np.float32(np.max(np.abs(shipped), initial=0.0))))  # a graph's scores are float32
-        spread = max(float(np.std(target)), step / PARITY) or 1.0
+        spread = max(float(np.nanstd(target)), step / PARITY) or 1.0
     if task.problem is Problem.TAGGING:
         own, shipped = flattened(own)[0], flattened(shipped)[0]
     worst = float(np.max(np.abs(own - shipped), initial=0.0)) / spread
     if not worst <= PARITY:
-        unit = "standard deviations of the target" if task.problem is Problem.REGRESSION else "in probability"
+        unit = "standard deviations of the target" if task.problem in NUMERIC else "in probability"
         raise Unfaithful(
             f"The exported bundle differs from its framework by up to {worst:.2g} {unit} (at most {PARITY:g} "
             "is allowed), so what was trained is not what would ship."
@@ -147,8 +145,8 @@ def validation_of(dataset: Dataset) -> tuple[Ints, Split]:
 
 
 def staked(answer: Answer, held: Split) -> Answer:
-    """Return an answer with the money at stake in its rows, that which a bundle does not read included."""
-    return replace(answer, amounts=held.amounts)
+    """Return an answer with what its rows are judged by: the money at stake, and the scales of errors."""
+    return replace(answer, amounts=held.amounts, scales=held.scales)
 
 
 def part_answer(answer: Answer, index: Ints) -> Answer:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.contracts import Answer, Floats, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Problem, Task
 from steelyard.data import Dataset
 from steelyard.search.making import part_answer, validation_of
+from steelyard.tasks.money import excess_and_lack
 
 BINARY = ("true_positive", "false_positive", "true_negative", "false_negative")
 CALLS = ("right", "wrong")
@@ -24,7 +25,7 @@ def names_of(task: Task) -> tuple[str, ...]:
     >>> names_of(Task(problem=Problem.MULTICLASS, target="y", aim="accuracy", classes=("a", "b", "c")))
     ('right', 'wrong')
     """
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return ERRORS
     return BINARY if task.problem is Problem.BINARY and task.positive is not None else CALLS
 
@@ -33,7 +34,7 @@ def prices_of(task: Task) -> tuple[float, ...] | None:
     """Return the money that each outcome of :func:`names_of` is worth; ``None`` where that does not say it all."""
     if task.value is None or task.amounts:
         return None
-    if task.problem is Problem.REGRESSION:
+    if task.problem in NUMERIC:
         return tuple(float(amount) for amount in task.value[0])
     money = np.asarray(task.value, dtype=np.float64)
     if names_of(task) == BINARY:
@@ -74,9 +75,8 @@ class Outcomes:
     def of_rows(self, answer: Answer) -> Floats:
         """Return what became of each row, shape (rows, outcomes)."""
         decided = part_answer(answer, self.where).decided
-        if self.task.problem is Problem.REGRESSION:
-            above = np.asarray(decided, dtype=np.float64) - np.asarray(self.target, dtype=np.float64)
-            return np.column_stack([np.maximum(above, 0.0), np.maximum(-above, 0.0)])
+        if self.task.problem in NUMERIC:
+            return np.column_stack(excess_and_lack(self.target, Answer(decided, decided)))
         right = decided == self.target
         if names_of(self.task) == CALLS:
             return np.column_stack([right, ~right]).astype(np.float64)

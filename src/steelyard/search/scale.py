@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.contracts import Context, Trial, known
-from steelyard.recipe import Train
+from steelyard.recipe import BASELINES, Train
 from steelyard.tasks import metric
 from steelyard.tasks.money import DECISIONS
 from steelyard.units import Estimate
@@ -72,4 +72,4 @@ def _perfect(trials: Sequence[Trial]) -> float:
 
 def is_constant(trial: Trial) -> bool:
     """Tell whether a trial is the model that learns nothing."""
-    return isinstance(trial.recipe, Train) and trial.recipe.learner == "constant"
+    return isinstance(trial.recipe, Train) and trial.recipe.learner in BASELINES

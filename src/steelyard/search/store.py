@@ -25,6 +25,9 @@ from steelyard.recipe import Given, Recipe, digest, from_json, to_json
 from steelyard.search.codec import figures_from_json, figures_to_json, times_from_json
 from steelyard.units import Estimate
 
+_KEPT = ("scores", "decided", "amounts", "low", "high", "scales")
+"""What is kept of answers, where they have it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -140,7 +143,7 @@ class Store:
             with np.load(file, allow_pickle=False) as kept:
                 if "lengths" in kept:  # rows of tokens, laid one behind the other
                     return Answer(*(parted(kept[name], kept["lengths"]) for name in ("scores", "decided")))
-                return Answer(kept["scores"], kept["decided"], amounts=kept.get("amounts"))
+                return Answer(**{name: kept[name] for name in kept.files})
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
             raise _damaged(file) from problem
 
@@ -165,11 +168,11 @@ class Store:
     def keep(self, folder: Path, outcome: Outcome, answer: Answer) -> None:
         """Complete a folder made by :meth:`aside` and give it its final name."""
         with (folder / "answers.npz").open("wb") as out:
-            arrays: dict[str, Any] = {"scores": answer.scores, "decided": answer.decided}
+            arrays = {name: each for name in _KEPT if (each := getattr(answer, name)) is not None}
             if answer.scores.dtype == object:
                 arrays = {name: flattened(rows)[0] for name, rows in arrays.items()}
                 arrays["lengths"] = lengths_of(answer.decided)
-            np.savez(out, **arrays if answer.amounts is None else arrays | {"amounts": answer.amounts})
+            np.savez(out, **arrays)
             _flush(out.fileno())
         with (folder / "outcome.json").open("w", encoding="utf-8") as text:
             json.dump(outcome_to_json(replace(outcome, kept=True)), text)

@@ -13,7 +13,7 @@ from steelyard.clock import Phase, phase
 from steelyard.contracts import Answer, Fitted, Ints, Split
 from steelyard.data import Dataset
 from steelyard.levers.training.parts import folds_of
-from steelyard.recipe import Train
+from steelyard.recipe import BASELINES, Train
 from steelyard.search.bagging import bag
 from steelyard.search.cutting import cut_early
 from steelyard.search.fitting import Refused, Trainer, cut_short, trainer_of
@@ -108,7 +108,7 @@ def shows_columns(recipe: Train) -> bool:
     Other settings, or a bag, change little in what columns are worth, and there are many of them.
     """
     plain = not recipe.plan.settings and not recipe.data and folds_of(recipe.plan) == 1
-    return plain and recipe.learner != "constant"
+    return plain and recipe.learner not in BASELINES
 
 
 def _aim(dataset: Dataset, rows: Ints, answer: Answer) -> float:

@@ -16,7 +16,7 @@ from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
 from steelyard.bundle.front_ends.base import Cells
 from steelyard.bundle.signing import Trust
-from steelyard.contracts import Answer, Column, Kind, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Column, Kind, Problem, Task
 from steelyard.data.waves import encode
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.serve.table import Layout, Table
@@ -60,7 +60,7 @@ class Served:
         self.layout = Layout(bundle.reads)
         self.digest = hashlib.sha256(bundle.manifest.to_bytes()).hexdigest()[:_DIGITS]
         """Of the bundle's manifest, which names the digest of every other file."""
-        self.predicts_value = bundle.task.problem is Problem.REGRESSION
+        self.predicts_value = bundle.task.problem in NUMERIC
         """Whether it predicts a number, not a class."""
         self.tags = bundle.task.problem is Problem.TAGGING
         """Whether it tags tokens."""
@@ -160,7 +160,7 @@ def example(layout: Layout) -> Cells:
     return {name: _example_cell(column) for name, column in layout.columns.items()}
 
 
-def _example_cell(column: Column) -> Any:
+def _example_cell(column: Column) -> Any:  # noqa: PLR0911 - one return a kind
     match column.kind:
         case Kind.NUMBER | Kind.TIME:
             return 0.0 if column.low is None or column.high is None else (column.low + column.high) / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from steelyard.contracts import Column, Kind
+from steelyard.contracts import Column, Kind, Problem
 from steelyard.datatypes import DATATYPES, LENGTH
 from steelyard.serve.limits import Limits
 from steelyard.serve.model import Served
@@ -319,6 +319,9 @@ def _predictions(served: Served) -> dict[str, Any]:
     one: dict[str, Any]
     if served.tags:
         one = dict(schema_of(served))
+    elif served.task.problem is Problem.FORECASTING:
+        steps = {"type": "array", "items": number, "minItems": served.task.horizon, "maxItems": served.task.horizon}
+        one = {"values": {"type": "object", "properties": dict.fromkeys(served.task.series, steps)}}
     elif served.predicts_value:
         one = {"value": number}
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.bundle.front_ends.base import Cells
-from steelyard.contracts import Kind
+from steelyard.contracts import Floats, Kind, Problem
 from steelyard.errors import RowsRefused
 from steelyard.serve.endpoint import BY_BUNDLE, Answered
 from steelyard.serve.faults import malformed, unfit
@@ -34,7 +34,7 @@ def read(served: Served, body: bytes, limits: Limits) -> Table:
     data = json_object(body, limits)
     rows = data["rows"] if type(data.get("rows")) is list else [data]
     limits.check_rows(len(rows))
-    sequences = {name for name, column in served.layout.columns.items() if column.kind is Kind.SEQUENCE}
+    sequences = {column.name for column in served.bundle.schema.of(Kind.SEQUENCE)}  # those not read are ignored
     limits.check_elements(len(rows) * len(served.layout.columns) + _readings(rows, sequences))
     tokens = {name for name, column in served.layout.columns.items() if column.kind is Kind.TOKENS}
     files = {name: column.kind for name, column in served.layout.columns.items() if column.kind in FILES}
@@ -74,6 +74,21 @@ def _cells(served: Served, row: Any, place: int, files: Mapping[str, Kind], nest
         raise unfit(f"row {place} (from 0): {_alone(str(problem))}") from None
 
 
+def forecasts_of(answered: Answered) -> list[dict[str, Any]]:
+    """Return the steps ahead of each row by series, the next one first: values, and the ends of their intervals."""
+    answer, task = answered.answer, answered.served.task
+    parts = {"values": answer.decided, "low": answer.low, "high": answer.high}
+
+    def by_series(values: Floats) -> dict[str, list[float]]:
+        steps = values.reshape(task.horizon, len(task.series))
+        return dict(zip(task.series, steps.T.tolist(), strict=True))
+
+    return [
+        {name: by_series(values[row]) for name, values in parts.items() if values is not None}
+        for row in range(len(answer.decided))
+    ]
+
+
 def _alone(sentence: str) -> str:
     """Return what is said of a single row, without its number there."""
     return sentence.removeprefix("row 0 (from 0) of ")
@@ -89,8 +104,11 @@ def _file(cell: Any, name: str, kind: Kind) -> bytes:
 def reply(answered: Answered, table: Table) -> Mapping[str, Any]:
     """Return what is answered: a label with probabilities, tags, or a value, for each row, and which stage answered."""
     served, answer = answered.served, answered.answer
+    predictions: list[dict[str, Any]]
     if served.tags:
         predictions = told(served, table, answer)
+    elif served.task.problem is Problem.FORECASTING:
+        predictions = forecasts_of(answered)
     elif served.predicts_value:
         predictions = [{"value": value} for value in answer.decided.tolist()]
     else:

@@ -4,6 +4,8 @@
 told at once, each problem with its place, its line and the way out.
 """
 
+from steelyard.spec._forecast import ALL, ForecastPart
+from steelyard.spec._forecast import targets as forecast_targets
 from steelyard.spec._load import load, parse
 from steelyard.spec._parts import (
     AtLeast,
@@ -36,6 +38,7 @@ from steelyard.spec._value import OUTCOMES, PLAIN, UNITS, Share, Value, Worth, w
 from steelyard.spec._yaml import compact
 
 __all__ = [
+    "ALL",
     "OUTCOMES",
     "PLAIN",
     "UNITS",
@@ -48,6 +51,7 @@ __all__ = [
     "ColumnsPart",
     "Compute",
     "Cost",
+    "ForecastPart",
     "Incumbent",
     "LearnersPart",
     "LeversPart",
@@ -69,6 +73,7 @@ __all__ = [
     "Worth",
     "check_task",
     "compact",
+    "forecast_targets",
     "json_schema",
     "later_amounts",
     "load",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from steelyard.contracts import NUMERIC, Task
 from steelyard.contracts import Problem as Kind
-from steelyard.contracts import Task
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
+from steelyard.spec._forecast import broken as broken_forecast
 from steelyard.spec._parts import LearnersPart, LeversPart
 from steelyard.spec._returns import amounts as later_amounts
 from steelyard.spec._returns import broken as broken_returns
@@ -27,6 +28,7 @@ _OF_TASK = {
     "regression": {Kind.REGRESSION},
     "classification": {Kind.BINARY, Kind.MULTICLASS},
     "tagging": {Kind.TAGGING},
+    "forecasting": {Kind.FORECASTING},
 }
 
 
@@ -49,6 +51,11 @@ def check_task(spec: Spec, task: Task) -> None:
         raise SpecInvalid("\n".join(map(str, found)))
 
 
+def _asked(spec: Spec) -> str:
+    """Return the task that a spec asks for; empty where the target will say."""
+    return spec.task or ("" if spec.forecast is None else "forecasting")
+
+
 def _metric(name: str) -> Metric | str:
     try:
         return metric(name)
@@ -64,7 +71,7 @@ def _quality(spec: Spec) -> Iterator[Problem]:
         yield Problem(("quality", "confidence"), "asks for the bound to meet a target, but there is none; add at_least")
     if wanted.metric == "value" and spec.value is None:
         yield Problem(("quality", "metric"), "is 'value', but no outcome has one; add a `value:` part")
-    yield from _aim(_OF_TASK.get(spec.task or "", set()), spec)
+    yield from _aim(_OF_TASK.get(_asked(spec), set()), spec)
 
 
 def _aim(kinds: set[Kind], spec: Spec) -> Iterator[Problem]:
@@ -152,15 +159,15 @@ def _value(spec: Spec) -> Iterator[Problem]:
     if spec.value is None:
         return
     yield from broken_value(spec.value, spec.columns.ignore)
-    if spec.task is not None:
-        yield from _fits(spec.value, {spec.task})
+    if _asked(spec):
+        yield from _fits(spec.value, {_asked(spec)})
 
 
 def _values_of(task: Task, spec: Spec) -> Iterator[Problem]:
     if spec.value is None:
         return
-    if spec.task is None:
-        yield from _fits(spec.value, {"regression" if task.problem is Kind.REGRESSION else "classification"})
+    if not _asked(spec):
+        yield from _fits(spec.value, {"regression" if task.problem in NUMERIC else "classification"})
     if task.problem is Kind.MULTICLASS:
         for name in OUTCOMES:
             if getattr(spec.value, name) is not None:
@@ -177,9 +184,12 @@ def _fits(value: Value, task: set[str]) -> Iterator[Problem]:
         "speaks of units of error, and this is classification; give right and wrong, outcomes of a positive class, or "
         "a matrix"
     )
-    if task == {"regression"}:
+    if task <= {"regression", "forecasting"}:
         names = (*OUTCOMES, *PLAIN, *TABLES, "review")
-        why = "speaks of classes, and this is regression; give over and under: what a unit too much, too little costs"
+        why = (
+            f"speaks of classes, and this is {next(iter(task))}; give over and under: what a unit too much, too little "
+            "costs"
+        )
     for name in names:
         if getattr(value, name) is not None:
             yield Problem(("value", name), why)
@@ -247,6 +257,7 @@ _RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _quality,
     _value,
     broken_returns,
+    broken_forecast,
     _currency,
     _names,
     _compute,

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, mo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from steelyard.errors import SpecInvalid
+from steelyard.spec._forecast import ForecastPart
 from steelyard.spec._gather import complaint, gather
 from steelyard.spec._parts import (
     Budget,
@@ -99,8 +100,13 @@ class Spec(Part):
     )
     data: Source = Field(description="What to learn from; a path is relative to the spec or to STEELYARD_DATA.")
     target: Word = Field(description="Column to predict.", min_length=1)
-    task: Literal["classification", "regression", "tagging"] | None = Field(
-        None, description="Unset: inferred from the target."
+    task: Literal["classification", "regression", "tagging", "forecasting"] | None = Field(
+        None, description="Unset: forecasting where there is a `forecast:` part, else inferred from the target."
+    )
+    forecast: ForecastPart | None = Field(
+        None,
+        description="What to forecast, from which times, how far ahead.",
+        examples=[{"time": "date", "series": "store", "horizon": 14, "known": ["holiday"]}],
     )
     positive: Word | None = Field(None, description="The class that precision, recall and outcomes speak of.")
     columns: ColumnsPart = Field(
@@ -187,7 +193,7 @@ class Spec(Part):
         """Move what was written short to its place, and read an empty part as one without anything in it."""
         if not isinstance(given, Mapping):
             return given
-        values = {k: {} if v is None and k in _DEFAULTED else v for k, v in given.items()}
+        values = _parted({k: {} if v is None and k in _DEFAULTED else v for k, v in given.items()})
         for name, owner in SHORT.items():
             if name in values:
                 values[owner] = _with(values.get(owner, {}), name, values.pop(name), f"{owner}.{name}")
@@ -241,6 +247,15 @@ def _with(part: Any, name: str, value: Any, long: str) -> Any:
     if isinstance(part, Part):
         part = {inner: getattr(part, inner) for inner in part.model_fields_set}
     return {**part, name: value} if isinstance(part, Mapping) else part
+
+
+def _parted(values: dict[str, Any]) -> dict[str, Any]:
+    """Read several targets as the first of them and what is forecast together with it."""
+    target, forecast = values.get("target"), values.get("forecast")
+    if isinstance(target, list | tuple) and target and isinstance(forecast, Mapping):
+        rest = _with(forecast, "together", list(target[1:]), "forecast.together") if len(target) > 1 else forecast
+        return {**values, "target": target[0], "forecast": rest}
+    return values
 
 
 def _explained(part: Part, above: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.contracts import Answer, Floats, Matrix, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Floats, Matrix, Task
 from steelyard.tasks.metric import MetricUnfit, Rows
 from steelyard.tasks.sums import mean
 
@@ -43,6 +43,7 @@ def brought(task: Task, target: NDArray[np.generic], answer: Answer) -> Floats:
 
     Examples
     --------
+    >>> from steelyard.contracts import Problem
     >>> task = Task(problem=Problem.REGRESSION, target="sold", aim="value", value=((-1.0, -4.0),))
     >>> brought(task, np.array([10.0, 10.0]), Answer(np.zeros((2, 1)), np.array([12.0, 9.0]))).tolist()
     [-2.0, -4.0]
@@ -63,10 +64,29 @@ def brought(task: Task, target: NDArray[np.generic], answer: Answer) -> Floats:
 def _of(task: Task, matrix: Matrix, target: NDArray[np.generic], answer: Answer) -> Floats:
     """Return what one matrix says of each outcome, shape (n,)."""
     worth: Floats = np.asarray(matrix, dtype=np.float64)
-    if task.problem is not Problem.REGRESSION:
+    if task.problem not in NUMERIC:
         return worth[np.asarray(target, dtype=np.int64), np.asarray(answer.decided, dtype=np.int64)]
-    excess = np.asarray(answer.decided, dtype=np.float64) - np.asarray(target, dtype=np.float64)
-    return np.asarray(worth[0, 0] * np.maximum(excess, 0.0) + worth[0, 1] * np.maximum(-excess, 0.0))
+    over, under = excess_and_lack(target, answer)
+    return np.asarray(worth[0, 0] * over + worth[0, 1] * under)
+
+
+def excess_and_lack(target: NDArray[np.generic], answer: Answer) -> tuple[Floats, Floats]:
+    """Return by how much each row's number is too high and too low, each of shape (n,), 0 or more.
+
+    Of a forecast they are means over the values that are known: a decision is one forecast of one value.
+
+    Examples
+    --------
+    >>> two = Answer(np.zeros((1, 3)), np.array([[12.0, 9.0, 5.0]]))
+    >>> [part.tolist() for part in excess_and_lack(np.array([[10.0, 10.0, np.nan]]), two)]
+    [[1.0], [0.5]]
+    """
+    above = np.asarray(answer.decided, dtype=np.float64) - np.asarray(target, dtype=np.float64)
+    over, under = np.maximum(above, 0.0), np.maximum(-above, 0.0)
+    if above.ndim == 1:
+        return over, under
+    known = np.maximum((~np.isnan(above)).sum(axis=1), 1)
+    return np.nansum(over, axis=1) / known, np.nansum(under, axis=1) / known
 
 
 def per_unit(task: Task, rows: int, amounts: Floats | None = None) -> tuple[Floats, Floats]:
@@ -74,6 +94,7 @@ def per_unit(task: Task, rows: int, amounts: Floats | None = None) -> tuple[Floa
 
     Examples
     --------
+    >>> from steelyard.contracts import Problem
     >>> task = Task(problem=Problem.REGRESSION, target="sold", aim="value", value=((-1.0, -4.0),))
     >>> [part.tolist() for part in per_unit(task, 2)]
     [[-1.0, -1.0], [-4.0, -4.0]]
@@ -116,6 +137,7 @@ def widest(task: Task) -> float:
 
     Examples
     --------
+    >>> from steelyard.contracts import Problem
     >>> widest(Task(problem=Problem.BINARY, target="y", aim="value", classes=("n", "y"), value=((0, -1), (-5, 2))))
     7.0
     """

@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from steelyard.contracts import Floats
+from steelyard.contracts import Floats, Problem
+from steelyard.tasks import forecasting
 from steelyard.tasks.metric import Rows
 from steelyard.tasks.sums import mean, ratio
 
@@ -21,11 +22,15 @@ FLAT = 1e-12
 
 def mae(rows: Rows, counts: Floats) -> Floats:
     """Return the mean distance from the true value."""
+    if rows.task.problem is Problem.FORECASTING:
+        return forecasting.mae(rows, counts)
     return mean(np.abs(rows.values - rows.predicted), counts)
 
 
 def rmse(rows: Rows, counts: Floats) -> Floats:
     """Return the root of the mean squared distance from the true value."""
+    if rows.task.problem is Problem.FORECASTING:
+        return forecasting.rmse(rows, counts)
     return np.sqrt(mean(np.square(rows.values - rows.predicted), counts))
 
 

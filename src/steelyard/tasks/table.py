@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
-from steelyard.contracts import Problem, Task
+from steelyard.contracts import NUMERIC, Problem, Task
 from steelyard.errors import nearest
-from steelyard.tasks import decided, money, probabilities, ranking, regression, tagging
+from steelyard.tasks import decided, forecasting, money, probabilities, ranking, regression, tagging
 from steelyard.tasks.metric import CLASSIFICATION, Metric, MetricUnfit
 
 BINARY = frozenset({Problem.BINARY})
 REGRESSION = frozenset({Problem.REGRESSION})
 TAGGING = frozenset({Problem.TAGGING})
+FORECASTING = frozenset({Problem.FORECASTING})
 
 _TABLE = (
     Metric(
@@ -159,7 +160,7 @@ _TABLE = (
         high=math.inf,
         unit="units of the target",
         needs="decided",
-        problems=REGRESSION,
+        problems=NUMERIC,
         figure=regression.mae,
     ),
     Metric(
@@ -170,7 +171,7 @@ _TABLE = (
         high=math.inf,
         unit="units of the target",
         needs="decided",
-        problems=REGRESSION,
+        problems=NUMERIC,
         figure=regression.rmse,
     ),
     Metric(
@@ -243,6 +244,39 @@ _TABLE = (
         figure=tagging.token_accuracy,
     ),
     Metric(
+        name="smape",
+        about="Mean of 200 |error| / (|true| + |forecast|), in percent, as the M4 competition defines it.",
+        better="lower",
+        low=0.0,
+        high=200.0,
+        unit="%",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.smape,
+    ),
+    Metric(
+        name="mase",
+        about="Mean distance from the true value, over that of the seasonal naive forecast within the history.",
+        better="lower",
+        low=0.0,
+        high=math.inf,
+        unit="",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.mase,
+    ),
+    Metric(
+        name="coverage",
+        about="Share of true values within the prediction interval; it should be the interval's level.",
+        better="higher",
+        low=0.0,
+        high=1.0,
+        unit="",
+        needs="decided",
+        problems=FORECASTING,
+        figure=forecasting.coverage,
+    ),
+    Metric(
         name="value",
         about="Money that a thousand decisions bring, at the value of outcomes in the spec; numbers: of errors.",
         better="higher",
@@ -250,7 +284,7 @@ _TABLE = (
         high=math.inf,
         unit="money per 1,000 decisions",
         needs="decided",
-        problems=CLASSIFICATION | REGRESSION,
+        problems=CLASSIFICATION | NUMERIC,
         figure=money.value,
         priced=True,
     ),
@@ -264,6 +298,7 @@ _AIM = {
     Problem.MULTICLASS: "accuracy",
     Problem.REGRESSION: "rmse",
     Problem.TAGGING: "entity_f1",
+    Problem.FORECASTING: "mase",
 }
 
 

@@ -84,7 +84,7 @@ def rows_for(schema: Schema, count: int = 12, seed: int = 0) -> list[dict[str, A
     return [{column.name: _cell(column, random) for column in schema.features} for _ in range(count)]
 
 
-def _cell(column: Column, random: np.random.Generator) -> Any:
+def _cell(column: Column, random: np.random.Generator) -> Any:  # noqa: PLR0911 - one return a kind
     match column.kind:
         case Kind.TEXT:
             return " ".join(random.choice(_WORDS, size=random.integers(0, 20)))

@@ -248,8 +248,9 @@ def _same(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> bool:
 
 
 def _alike(first: object, second: object) -> bool:
-    floats = isinstance(first, np.ndarray) and first.dtype.kind == "f"
-    return bool(np.array_equal(first, second, equal_nan=floats))  # type: ignore[arg-type] # of any two objects
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return _same(first, second)
+    return bool(np.array_equal(first, second))  # type: ignore[arg-type] # pictures compare as arrays too
 
 
 def check_the_same_seed_gives_the_same_model(pupil: Pupil) -> None:

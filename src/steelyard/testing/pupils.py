@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.contracts import Columns, Fitted, Floats, Learner, Problem, Split
+from steelyard.contracts import NUMERIC, Columns, Fitted, Floats, Learner, Problem, Split
 from steelyard.contracts.ragged import flattened, lengths_of
 from steelyard.recipe import Plan, Scalar
 from steelyard.testing.scenes import Scene, spread_of
@@ -120,5 +120,5 @@ class Pupil:
     def apart(self, first: Floats, second: Floats) -> float:
         """Return how far scores are apart, in probability or in standard deviations of the target."""
         first, second = (flattened(each)[0] if each.dtype == object else each for each in (first, second))
-        unit = spread_of(self.scene.train.target) if self.scene.task.problem is Problem.REGRESSION else 1.0
+        unit = spread_of(self.scene.train.target) if self.scene.task.problem in NUMERIC else 1.0
         return float(np.abs(np.asarray(first) - np.asarray(second)).max(initial=0.0)) / unit

@@ -235,5 +235,5 @@ def _all(tokens: tuple[str, ...], rows: int) -> NDArray[Any]:
 
 def spread_of(target: Floats) -> float:
     """Return the standard deviation of a target, 1 where it does not vary."""
-    spread = float(np.std(target))
+    spread = float(np.nanstd(target))
     return spread if spread > 0 else 1.0

@@ -18,10 +18,13 @@ array([[   31., 20000.],
 
 from __future__ import annotations
 
+from steelyard.bundle.front_ends._calendar import Calendar
 from steelyard.bundle.front_ends._counts import Counts
 from steelyard.bundle.front_ends._image import Image
+from steelyard.bundle.front_ends._lags import Lags
 from steelyard.bundle.front_ends._numbers import Numbers
 from steelyard.bundle.front_ends._sequence import Sequences
+from steelyard.bundle.front_ends._series import Series
 from steelyard.bundle.front_ends._sound_features import SoundFeatures
 from steelyard.bundle.front_ends._spectrogram import Spectrogram
 from steelyard.bundle.front_ends._strings import Strings
@@ -47,6 +50,9 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "token-chars": TokenChars.make,
     "subwords": Subwords.make,
     "tokens": Tokens.make,
+    "series": Series.make,
+    "calendar": Calendar.make,
+    "lags": Lags.make,
 }
 """Every front end by the name that a feed gives."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Judge:
     def __call__(self, net: nn.Module) -> Verdict:
         """Return loss and aim of a net."""
         scores = answered(net, self.material, self.task, self.scale)
-        answer = answer_of(self.task, scores, self.valid.amounts)
+        answer = replace(answer_of(self.task, scores, self.valid.amounts), scales=self.valid.scales)
         aim = metric(self.task.aim)
         value = aim.measure(self.task, self.valid.target, answer, self.valid.weights)
         return Verdict(self._loss(scores), aim.higher_is_better(value))

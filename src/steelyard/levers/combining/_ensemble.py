@@ -48,6 +48,7 @@ class Ensemble:
         "2026, arXiv 2603.10582"
     )
     about = "Blends the best trainings, weighted by greedy selection on validation rows."
+    forecasts = True
     fits_on = "validation"
     needs_rows = 50
     space = Space(
@@ -128,7 +129,7 @@ def _ordered(evidence: Evidence) -> Evidence:
         return evidence
     columns = [column for answer in evidence.answers for column in answer.scores.T]
     more = [] if evidence.weights is None else [evidence.weights]
-    order = np.lexsort([*columns, *more, evidence.target])
+    order = np.lexsort([*columns, *more, *np.atleast_2d(evidence.target.T)])
     answers = tuple(a.take(order) for a in evidence.answers)
     return Evidence(answers, evidence.target[order], None if evidence.weights is None else evidence.weights[order])
 

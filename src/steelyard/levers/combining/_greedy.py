@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelyard.bundle.rules import answer_of
-from steelyard.contracts import Answer, Evidence, Floats, Problem, Task
+from steelyard.contracts import NUMERIC, Answer, Evidence, Floats, Problem, Task
 from steelyard.contracts.ragged import flattened
 from steelyard.tasks import metric
 
@@ -72,14 +72,18 @@ class _Jury:
         return (value if math.isfinite(value) else -math.inf), self._proper(scores)
 
     def _decided(self, scores: Floats) -> Answer:
-        return answer_of(self.task, scores, self.evidence.answers[0].amounts)
+        first = self.evidence.answers[0]
+        return replace(answer_of(self.task, scores, first.amounts), scales=first.scales)
 
     def _proper(self, scores: Floats) -> float:
         target = self.evidence.target
         if self.task.problem is Problem.TAGGING:
             return self._proper_of_tokens(scores)
-        if self.task.problem is Problem.REGRESSION:
-            return -float(np.average((scores[:, 0] - target) ** 2, weights=self.weights))
+        if self.task.problem in NUMERIC:
+            errors = (scores - target.reshape(len(target), -1)) ** 2
+            known = ~np.isnan(errors)
+            means = np.where(known, errors, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+            return -float(np.average(means, weights=self.weights))
         told = scores[np.arange(len(target)), target.astype(np.int64)]
         return float(np.average(np.log(np.maximum(told, LEAST)), weights=self.weights))
 
@@ -99,7 +103,7 @@ def thinned(evidence: Evidence) -> Evidence:
         kept = np.linspace(0, rows - 1, ROWS).round().astype(np.int64)
         weights = None if evidence.weights is None else evidence.weights[kept]
         return Evidence(tuple(answer.take(kept) for answer in evidence.answers), evidence.target[kept], weights)
-    keys = [*(answer.scores[:, -1] for answer in reversed(evidence.answers)), evidence.target]
+    keys = [*(answer.scores[:, -1] for answer in reversed(evidence.answers)), evidence.target.reshape(rows, -1)[:, 0]]
     kept = np.lexsort(keys)[np.linspace(0, rows - 1, ROWS).round().astype(np.int64)]
     answers = tuple(answer.take(kept) for answer in evidence.answers)
     return Evidence(answers, evidence.target[kept], None if evidence.weights is None else evidence.weights[kept])

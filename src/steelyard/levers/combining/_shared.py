@@ -6,12 +6,12 @@ import math
 
 from steelyard.contracts import Context, Trial
 from steelyard.levers.ranking import aim_of
-from steelyard.recipe import Combine, Recipe, trainings
+from steelyard.recipe import BASELINES, Combine, Recipe, trainings
 
 
 def is_constant(recipe: Recipe) -> bool:
     """Tell whether nothing under a recipe looks at the rows."""
-    return all(leaf.learner == "constant" for leaf in trainings(recipe))
+    return all(leaf.learner in BASELINES for leaf in trainings(recipe))
 
 
 def ends_with(recipe: Recipe, *levers: str) -> bool:

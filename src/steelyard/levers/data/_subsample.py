@@ -30,6 +30,7 @@ class Subsample:
     stage = Stage.DATA
     paper = "Provost, Jensen, Oates: Efficient Progressive Sampling. KDD 1999, doi:10.1145/312129.312188"
     about = "Trains on a share of the rows, the same of every class: cheaper, and shows what more rows are worth."
+    forecasts = True
     space = Space(
         {"share": Setting(default=0.25, low=0.001, high=1.0, unit="of the rows", about="Share of the rows that train.")}
     )
@@ -73,6 +74,8 @@ def _strata(split: Split, work: Work) -> Ints:
     """Return a code a row, shape (n,): its class, or the tenth of the target's distribution it lies in."""
     if work.task.problem is Problem.TAGGING:  # rows with anything but the usual tag, and others
         return np.array([bool((tags != 0).any()) for tags in split.target], dtype=np.int64)
+    if work.task.problem is Problem.FORECASTING:  # values ahead overlap from row to row, and are spread as these are
+        return np.zeros(len(split), dtype=np.int64)
     if work.task.problem is not Problem.REGRESSION:
         return split.target.astype(np.int64)
     ranks = np.argsort(np.argsort(split.target, kind="stable"), kind="stable")

@@ -57,6 +57,7 @@ class Quantise:
         "Efficient Integer-Arithmetic-Only Inference. CVPR 2018, arXiv:1712.05877"
     )
     about = "Holds the weights in 8 bits instead of 32: a quarter of the size, often faster."
+    forecasts = True
     space = Space(
         {"rows": Setting(default=256, low=16, high=10_000, log=True, about="Rows that set the scales of activations.")}
     )

@@ -45,6 +45,7 @@ class Tune:
         "Yanase, Ohta, Koyama: Optuna. KDD 2019, doi:10.1145/3292500.3330701"
     )
     about = "Tries other settings of a learner where its earlier trainings say they should be good (TPE)."
+    forecasts = True
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
         """Propose the next point, if this trial is the best training of its learner."""

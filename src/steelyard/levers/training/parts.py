@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from steelyard.contracts import Schema
 from steelyard.levers.refusal import LeverRefused
-from steelyard.recipe import Given, Plan, Recipe, Step, trainings
+from steelyard.recipe import BASELINES, Given, Plan, Recipe, Step, trainings
 
 SELECT, BAG, MODALITY = "select", "bag", "modality"
 ENGINE = frozenset({SELECT, BAG, MODALITY})
@@ -104,7 +104,7 @@ def read_by(recipe: Recipe, schema: Schema) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for leaf in trainings(recipe):
         kept = columns_of(leaf.plan)
-        if leaf.learner != "constant":
+        if leaf.learner not in BASELINES:
             found |= features if kept is None else features & frozenset(kept)
     return found
 

@@ -6,6 +6,7 @@ The event loop waits for nothing here, and nothing that goes wrong here reaches 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -235,7 +236,7 @@ def _said(served: Served, answer: Answer) -> tuple[list[Any], list[tuple[float, 
         return [" ".join(tags_of(served, codes)) for _, codes in rows], sure
     decided = answer.decided.tolist()
     if served.predicts_value:
-        return decided, [()] * len(decided)
+        return [json.dumps(one) if isinstance(one, list) else one for one in decided], [()] * len(decided)
     return [served.task.classes[code] for code in decided], [tuple(row) for row in answer.scores.tolist()]
 
 

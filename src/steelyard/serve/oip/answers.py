@@ -57,7 +57,7 @@ def output_of(served: Served, name: str, answer: Answer) -> tuple[dict[str, Any]
     if name == LABEL:
         labels = [served.task.classes[code] for code in answer.decided.tolist()]
         return {"name": name, "datatype": "BYTES", "shape": [rows]}, labels
-    return {"name": name, "datatype": "FP64", "shape": [rows]}, answer.decided
+    return {"name": name, "datatype": "FP64", "shape": list(answer.decided.shape)}, answer.decided
 
 
 def raw_of(values: Any) -> bytes:

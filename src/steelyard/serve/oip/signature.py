@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.contracts import Column, Kind
+from steelyard.contracts import Column, Kind, Problem
 from steelyard.serve.model import Served
 
 ROWS = "rows"
@@ -53,5 +53,6 @@ def outputs_of(served: Served) -> tuple[Tensor, ...]:
     if served.tags:
         return Tensor(TAGS, "BYTES", (-1,)), Tensor(SCORES, "BYTES", (-1,))
     if served.predicts_value:
-        return (Tensor(VALUE, "FP64", (-1,)),)
+        one = served.task.problem is not Problem.FORECASTING
+        return (Tensor(VALUE, "FP64", (-1,) if one else (-1, served.task.width)),)
     return Tensor(SCORES, "FP64", (-1, served.task.width)), Tensor(LABEL, "BYTES", (-1,))
