@@ -8,8 +8,9 @@ Three nets: ``cnn`` on cifar10_12k (BatchNorm, whose statistics each process tak
 chnsenticorp_hotel_zh with its dropout at 0 (nothing is drawn by chance, so that the curves of one and of two processes
 must agree), ``transformer`` on sst2 where the package of its checkpoint is installed.
 
-``ONLY=cnn`` measures one net, ``SEEDS=1`` one seed, ``MINUTES=4`` starts nothing after that time, ``THREADS=2`` are the
-cores of a training. Data: ``STEELYARD_DATA``, else ``../shared/data``.
+``ONLY=cnn`` measures one net, ``SEEDS=1`` one seed, ``ROWS=500`` on so many rows (a quick look; such rows are kept
+apart), ``MINUTES=4`` starts nothing after that time, ``THREADS=2`` are the cores of a training. Data:
+``STEELYARD_DATA``, else ``../shared/data``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the workers of a run: idle threads sleep
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from rows import ROOT, Bench, Row
 DATA = Path(os.environ.get("STEELYARD_DATA", ROOT.parent / "shared" / "data"))
 THREADS = int(os.environ.get("THREADS", "2"))
 SEEDS = int(os.environ.get("SEEDS", "3"))
+ROWS = int(os.environ.get("ROWS", "4000"))
 USD_A_CORE_HOUR = 0.05
 """What a core is counted as, an hour; printed beside each row."""
 STUDENT = {2: 4.303, 3: 3.182, 4: 2.776}
@@ -112,7 +115,7 @@ def measure(name: str, way: str, seed: int) -> Mapping[str, Any]:
         took["rows"], took["batch"] = len(args[1]), args[4].batch
         return trained
 
-    order = np.random.default_rng(seed).permutation(data.partition.development)[: one.rows]
+    order = np.random.default_rng(seed).permutation(data.partition.development)[: min(one.rows, ROWS)]
     train, test = data.rows.take(np.sort(order)), data.rows.take(data.partition.test[:2000])
     steps = {**one.parts, **WAYS[way]}
     plan = Plan(
@@ -150,7 +153,9 @@ def interval(values: Sequence[float]) -> str:
 
 def pairs(bench: Bench, name: str, way: str) -> list[tuple[Row, Row]]:
     """Return rows of the usual way and of another one, seed by seed."""
-    usual, other = ({row["seed"]: row for row in bench.rows(net=name, way=w)} for w in ("usual", way))
+    usual, other = (
+        {row["seed"]: row for row in bench.rows(net=name, way=w, rows=ROWS, threads=THREADS)} for w in ("usual", way)
+    )
     return [(usual[seed], other[seed]) for seed in sorted(usual.keys() & other.keys())]
 
 
@@ -188,7 +193,7 @@ def main() -> None:
         for name in names:
             for way in WAYS:
                 bench.measure(
-                    {"net": name, "way": way, "seed": seed, "threads": THREADS},
+                    {"net": name, "way": way, "seed": seed, "threads": THREADS, "rows": ROWS},
                     lambda name=name, way=way, seed=seed: measure(name, way, seed),
                     seed=seed,
                 )

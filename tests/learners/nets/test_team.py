@@ -84,6 +84,16 @@ def test_a_process_that_dies_ends_the_training_with_a_sentence(kind, how, sync_e
         trained(replace(COURSE, processes=2, sync_every=sync_every), kind=kind)
 
 
+class Wrong(Line):
+    def forward(self, inputs):
+        raise RuntimeError("shapes differ")
+
+
+def test_an_error_of_the_net_is_its_own():
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        trained(replace(COURSE, processes=2), kind=Wrong)
+
+
 class Wide(Line):
     def __init__(self):
         super().__init__(width=2000)

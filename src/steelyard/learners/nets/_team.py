@@ -180,6 +180,12 @@ class Helpers:
         return bool(self._ended)
 
 
+def _broken(problem: RuntimeError) -> bool:
+    """Tell whether an error comes of the connection to a helper, not of the net."""
+    named = any(name in str(problem).lower() for name in ("gloo", "nccl"))
+    return named or isinstance(problem, distributed.DistError)
+
+
 def _silent(problem: RuntimeError) -> str:
     """Say that a helper does not answer, where that is what an error means."""
     late = "timed out" in str(problem).lower() or "timeout" in str(problem).lower()
@@ -225,15 +231,15 @@ def together(work: Callable[[Team, Meter], T], size: int, sync_every: int, meter
     if device().type == "cuda" and torch.cuda.device_count() < size:
         meter.note(f"{size} processes need as many GPUs, and there are {torch.cuda.device_count()}: one trains alone.")
         return work(Team(), meter)
-    helpers, threads = Helpers(), max(1, torch.get_num_threads() // size)
+    helpers, cores = Helpers(), max(1, torch.get_num_threads() // size)
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         for rank in range(1, size):
-            part = _Part(Path(folder) / "meeting", rank, size, sync_every, threads)
+            part = _Part(Path(folder) / "meeting", rank, size, sync_every, cores)
             helpers.fork(rank, lambda part=part: part.do(work, _Mute()))  # type: ignore[misc] # mypy sees no default
         try:
-            return _Part(Path(folder) / "meeting", 0, size, sync_every, threads).do(work, meter)
+            return _Part(Path(folder) / "meeting", 0, size, sync_every, cores).do(work, meter)
         except RuntimeError as problem:
-            if said := helpers.lost() or _silent(problem):
+            if _broken(problem) and (said := helpers.lost() or _silent(problem)):
                 raise HelperLost(
                     f"{said} while it trained a net together with this one; train it again, or in one process "
                     "(`levers: {without: [data-parallel, local-sgd]}`)"
@@ -250,11 +256,11 @@ class _Part(NamedTuple):
     rank: int
     size: int
     sync_every: int
-    threads: int
+    cores: int
 
     def do(self, work: Callable[[Team, Meter], T], meter: Meter) -> T:
         """Meet the others and work."""
-        with threads(self.threads), _by_loopback():
+        with threads(self.cores), _by_loopback():
             wait = PATIENCE if self.rank == 0 else FOREVER
             backend = "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo"
             store = FileStore(str(self.meeting), self.size)
