@@ -130,7 +130,8 @@ class Cutter:
 
     def _cut(self, texts: Sequence[str]) -> Cut:
         most = self.length * CHARACTERS_A_TOKEN
-        found = self.tokenizer.encode(*(_whole(text if len(text) <= most else text[:most]) for text in texts))
+        read = [_whole(text if len(text) <= most else text[:most]) for text in texts]
+        found = self.tokenizer.encode(read[0], read[1] if len(read) == 2 else None)
         return found.ids, found.type_ids
 
 
@@ -175,7 +176,7 @@ def read_tokenizer(content: bytes, *, name: str, length: int, pair: bool = False
     framing = tokenizer.num_special_tokens_to_add(pair)
     if framing + 1 + pair > length:
         raise BundleRefused(
-            f"front end 'tokens': a length of {length} leaves no room for text beside {framing} special tokens; raise it"
+            f"front end 'tokens': a length of {length} leaves no room beside {framing} special tokens; raise it"
         )
     tokenizer.no_padding()
     tokenizer.enable_truncation(length)
