@@ -201,6 +201,7 @@ EXTRA_OF = {
     "lightgbm": "train",
     "optuna": "train",
     "onnx": "train",
+    "ml_dtypes": "train",
     "joblib": "train",
     "huggingface_hub": "deep",
     "onnxscript": "deep",

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steelyard.learners.pretrained import checkpoints
@@ -82,6 +83,14 @@ def test_a_damaged_file_of_weights_is_refused(folder):
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointRefused, match="damaged"):
         weights_of(find(str(folder)))
+
+
+def test_weights_in_bfloat16_are_read_too(folder):
+    torch, library = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    whole = library.load_file(folder / "model.safetensors")
+    library.save_file({name: one.to(torch.bfloat16) for name, one in whole.items()}, folder / "model.safetensors")
+    rounded = weights_of(find(str(folder))).words
+    assert np.abs(rounded - whole["embeddings.word_embeddings.weight"].numpy()).max() < 0.02
 
 
 def test_a_damaged_configuration_is_refused(folder):

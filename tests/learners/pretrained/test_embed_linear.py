@@ -26,6 +26,7 @@ def part(**settings):
     return Plan(parts=(Step(lever="pretrained", settings=Settings(settings)),))
 
 
+@pytest.mark.slow
 def test_it_keeps_what_every_learner_keeps(letters):
     check_learner(EmbedLinear(), among=[letters(problem) for problem in list(Problem)[:3]])
 
@@ -97,6 +98,15 @@ def test_any_text_is_answered_by_the_bundle_as_by_the_framework(letters, tmp_pat
     columns = {"note": np.array([text, "late parcel"], object)}
     apart = np.abs(load(tmp_path / "b").answer(columns).scores - fitted.scores(columns)).max()
     assert apart < 1e-5
+
+
+def test_the_card_says_which_weights_a_model_began_with(letters, tmp_path):
+    one = letters()
+    fitted = EmbedLinear().fit(Plan(), one.train, None, one.work, Watch())
+    write(tmp_path / "b", fitted.export(), About(one.task, one.schema, Train(learner="embed-linear"), "0" * 16))
+    digest = one.schema.columns[0].checkpoints[0].rpartition("@")[2]
+    assert f"- pretrained: {fitted.checkpoint.about()}" in (tmp_path / "b" / "card.md").read_text()
+    assert digest in load(tmp_path / "b").artefact().pretrained
 
 
 def test_eight_bits_change_little(letters):

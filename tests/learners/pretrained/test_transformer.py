@@ -35,6 +35,11 @@ PARTS = {
 }
 
 
+def slowly(names, *, but):
+    """Return names as parameters, those marked as slow that the quick tests can do without."""
+    return [name if name in but else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 def plan_of(name, **settings):
     parts = tuple(Step(lever=lever, settings=Settings(given)) for lever, given in PARTS[name].items())
     return Plan(settings=Settings({"epochs": 2, "learning_rate": 0.001, **settings}), parts=parts)
@@ -50,7 +55,7 @@ def test_it_keeps_what_every_learner_keeps(letters, problem):
     check_learner(Transformer(), plan=Plan(settings=Settings(epochs=2, learning_rate=0.001)), among=[letters(problem)])
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", slowly(PARTS, but={"whole", "upper half", "lora", "prefix", "adapter"}))
 def test_what_was_trained_is_what_ships(letters, tmp_path, name):
     one, watch = letters(), Watch()
     fitted = fit(one, plan_of(name), watch)
@@ -101,7 +106,7 @@ def test_layers_are_let_go_from_the_top_and_all_of_them_by_the_last_epoch(letter
     assert seen[1] >= {"0", "1", "2", "weight"}
 
 
-@pytest.mark.parametrize("name", ["lora", "ia3", "prefix", "adapter", "head"])
+@pytest.mark.parametrize("name", slowly(["lora", "ia3", "prefix", "adapter", "head"], but={"lora"}))
 def test_the_weights_that_were_learned_before_stay_and_few_are_trained(letters, name):
     one, watch = letters(), Watch()
     assert moved(one, fit(one, plan_of(name), watch)) == set()
@@ -110,7 +115,7 @@ def test_the_weights_that_were_learned_before_stay_and_few_are_trained(letters, 
     assert 0 < share < 50
 
 
-@pytest.mark.parametrize("name", ["lora", "ia3"])
+@pytest.mark.parametrize("name", slowly(["lora", "ia3"], but={"lora"}))
 def test_what_can_be_merged_costs_nothing_to_serve(letters, name):
     one = letters()
     plain, tuned = (onnx.load_model_from_string(fit(one, plan_of(n)).export().graph) for n in ("whole", name))
@@ -118,6 +123,7 @@ def test_what_can_be_merged_costs_nothing_to_serve(letters, name):
     assert abs(plain.ByteSize() - tuned.ByteSize()) < 500
 
 
+@pytest.mark.slow
 def test_vectors_of_frozen_layers_are_those_that_running_them_gives(letters, monkeypatch):
     one = letters()
     kept = fit(one, plan_of("upper half")).scores(one.valid.columns)
@@ -130,6 +136,13 @@ def test_two_ways_to_train_few_numbers_at_once_are_refused(letters):
     one = letters()
     both = plan_of("lora").parts + plan_of("adapter").parts
     with pytest.raises(SettingsRefused, match="lora and adapter"):
+        fit(one, Plan(parts=both))
+
+
+def test_layers_that_are_let_go_and_few_numbers_at_once_are_refused(letters):
+    one = letters()
+    both = plan_of("one by one").parts + plan_of("ia3").parts
+    with pytest.raises(SettingsRefused, match="leave out `gradual`"):
         fit(one, Plan(parts=both))
 
 
@@ -146,6 +159,21 @@ def test_training_begins_with_the_head_that_suits_the_encoder(letters):
 
     probe = EmbedLinear().fit(Plan(settings=Settings(C=10.0)), one.train, None, one.work, Watch())
     assert np.abs(still - probe.scores(one.valid.columns)).max() < 0.01
+
+
+def test_a_checkpoint_whose_shapes_are_not_what_it_says_is_not_trained(letters, tiny, tmp_path):
+    import json
+    import shutil
+
+    from steelyard.learners.pretrained.checkpoints import CheckpointRefused
+
+    folder = shutil.copytree(tiny("bert"), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 99}
+    (folder / "config.json").write_text(json.dumps(config))
+    one = letters()
+    part = Step(lever="pretrained", settings=Settings(checkpoint=find(str(folder)).mark))
+    with pytest.raises(CheckpointRefused, match="of another shape"):
+        fit(one, Plan(parts=(part,)))
 
 
 def test_a_tagging_head_answers_each_word_by_its_first_piece(tiny):

@@ -5,7 +5,14 @@
 ``architectures``   which encoders are known, and what their weights are called
 ``graph``           an encoder as ONNX nodes, from its weights; what ships and what embeds
 ``encoded``         texts as vectors of a frozen encoder: a block of a linear model
+``offers``          which checkpoints a table may be read with, and which of them a plan asks for
+``asked``           the settings of the levers on encoders
+``pieces``          tokens, or what frozen layers make of them, kept for training
+``net``             an encoder with a head, in PyTorch
+``tuning``          what levers put into its layers, and how that becomes weights that ship
+``made``            the net of a plan
+``fitted``          a trained encoder, and its graph
 ==================  ==================================================================================
 
-None of these loads PyTorch. What trains an encoder further does, and is loaded by a training alone.
+The last four load PyTorch, and are loaded by a training alone.
 """

@@ -276,6 +276,7 @@ def tensors_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """
     library = need("safetensors.numpy", for_="pretrained weights")
     damaged = need("safetensors", for_="pretrained weights").SafetensorError
+    need("ml_dtypes", for_="weights in bfloat16")  # tells NumPy of it; onnx brings it
     found: dict[str, Any] = {}
     for path in _weights(checkpoint.folder):
         try:

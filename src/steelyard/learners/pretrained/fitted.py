@@ -29,6 +29,7 @@ class FittedEncoder(FittedNet):
     def of(cls, trained: FittedNet) -> FittedEncoder:
         """Return a trained net as one that writes its graph from its weights."""
         assert isinstance(trained.reading, Pieces)
+        trained.reading.forget()
         given = {one.name: getattr(trained, one.name) for one in fields(FittedNet)}
         return cls(**given, origin=trained.reading.checkpoint.about())
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from steelyard.errors import need
 from steelyard.learners.nets.course import Course
-from steelyard.learners.pretrained.architectures import Architecture
+from steelyard.learners.pretrained.architectures import Architecture, CheckpointRefused
 from steelyard.learners.pretrained.checkpoints import Checkpoint, tensors_of
 
 TINY = 1e-12
@@ -33,10 +34,19 @@ def encoder_of(checkpoint: Checkpoint, *, scratch: bool = False) -> nn.Module:
 
 
 def _fill(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put weights in their places; those of a head are left out, and none of the encoder's may be absent."""
-    wanted = model.state_dict()
-    given = tensors_of(checkpoint)
-    model.load_state_dict({name: torch.from_numpy(given[name]) for name in wanted})
+    """Put weights in their places; those of a head are left out, and none of the encoder's may be absent.
+
+    Raises
+    ------
+    CheckpointRefused
+        If one is absent, or of another shape.
+    """
+    wanted, given = model.state_dict(), tensors_of(checkpoint)
+    for name, place in wanted.items():
+        if name not in given or given[name].shape != tuple(place.shape):
+            why = f"{name} is of another shape than its configuration says" if name in given else f"it lacks {name}"
+            raise CheckpointRefused(f"{checkpoint.name!r} cannot be trained further: {why}; provide another checkpoint")
+    model.load_state_dict({name: torch.from_numpy(np.asarray(given[name], np.float32)) for name in wanted})
 
 
 def stack_of(model: nn.Module, architecture: Architecture) -> nn.ModuleList:

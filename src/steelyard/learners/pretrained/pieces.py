@@ -86,6 +86,10 @@ class Pieces:
             self._held.append((columns, cut))
         return cut
 
+    def forget(self) -> None:
+        """Let go of the training rows that were kept."""
+        self._held.clear()
+
     def _cut(self, columns: Columns) -> Cut:
         rows = Cutter.of(self.feed, self.files).rows(columns)
         kept = int(rows.ends[-1]) * self.weights.width * 4 <= ROOM

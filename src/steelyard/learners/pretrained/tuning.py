@@ -42,7 +42,13 @@ def few_of(settings: Told) -> str | None:
 
 
 def tune(net: EncoderNet, settings: Told) -> None:
-    """Put into a net, in place, what its plan asks for; all else of its encoder stays as it is."""
+    """Put into a net, in place, what its plan asks for; all else of its encoder stays as it is.
+
+    Raises
+    ------
+    SettingsRefused
+        If levers ask for what cannot be done together.
+    """
     name = few_of(settings)
     if name is None:
         return
@@ -50,11 +56,13 @@ def tune(net: EncoderNet, settings: Told) -> None:
         raise SettingsRefused(
             f"freeze leaves no layer for {name} to train; lower its `share`, or leave one of them out"
         )
+    if net.gradual:
+        raise SettingsRefused(f"freeze lets go layers that {name} leaves alone; leave out `gradual`, or one of them")
     given = settings.part(name)
     assert given is not None
     asked = SPACES[name].complete(given)
     net.model.requires_grad_(requires_grad=False)
-    net.boost, net.gradual = BOOST[name], 0
+    net.boost = BOOST[name]
     match name:
         case "lora":
             _inject(net, _lora(net, int(asked.number("rank", 8)), str(asked["where"])))
