@@ -30,6 +30,10 @@ NAMES = [
     "rmse",
     "r2",
     "mape",
+    "entity_f1",
+    "entity_precision",
+    "entity_recall",
+    "token_accuracy",
     "value",
 ]
 
