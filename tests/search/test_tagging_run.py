@@ -9,7 +9,7 @@ import pytest
 
 from steelyard import api
 from steelyard.draft import draft
-from steelyard.errors import RowsRefused
+from steelyard.errors import RowsRefused, SteelyardError
 from steelyard.measure import AnswerUnfit
 from steelyard.search.store import Store
 from steelyard.spec import Spec, parse
@@ -113,6 +113,19 @@ def test_rows_that_do_not_fit_are_refused_with_a_sentence(run):
         api.evaluate(run.folder, [{"tokens": ["Ann", "eats"], "tags": ["O"]}])
     with pytest.raises(RowsRefused, match="no list of tokens"):
         api.predict(run.folder, [{"tokens": [["Ann"]]}])
+
+
+def test_a_tagger_in_use_is_weighed_beside_and_an_endpoint_refused(run, tmp_path):
+    bundle, fresh = str(api.bundle_folder(run.folder)), tmp_path / "fresh"
+    fresh.mkdir()
+    for seed, side in enumerate(("train", "dev", "test"), start=7):
+        (fresh / f"{side}.conll").write_text(conll(sentences(60, seed)))
+    asked = {"data": str(fresh), "target": "tags", "budget": {"trials": 2}, "learners": {"only": ["constant"]}}
+    found = api.run(Spec(**asked, incumbent={"bundle": bundle}), out=tmp_path / "beside", in_process=True).report
+    assert max(row["validation"]["entity_f1"]["value"] for row in found["trials"]) > 0.7
+    spec = Spec(**asked, incumbent={"endpoint": "http://127.0.0.1:9", "model": "x", "per_call": "0 USD"})
+    with pytest.raises(SteelyardError, match="only a bundle"):
+        api.run(spec, out=tmp_path / "refused", in_process=True)
 
 
 def test_a_draft_runs_unedited(home):

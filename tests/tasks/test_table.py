@@ -33,6 +33,10 @@ NAMES = [
     "smape",
     "mase",
     "coverage",
+    "entity_f1",
+    "entity_precision",
+    "entity_recall",
+    "token_accuracy",
     "value",
 ]
 

@@ -89,6 +89,8 @@ def bring(
     seen = inspect(Spec(data=str(rows.resolve()), target=target, checks=Checks(leaks="keep")))
     if seen.task is None:
         raise BundleRefused(f"{rows} holds no usable target {target!r}; give labelled rows with every class")
+    if seen.task.problem is Problem.TAGGING:
+        raise BundleRefused("models that tag tokens cannot be brought: their graphs do not read lists of tokens")
     given = to_columns(read_rows(rows), seen.schema)
     asked = _Asked(
         columns=tuple(columns), classes=tuple(classes), schema=seen.schema, task=seen.task, rows=given, trust=trust

@@ -10,6 +10,7 @@ import numpy as np
 
 from steelyard.bundle import Bundle, load
 from steelyard.contracts import Answer, Floats, Ints, Problem, Task, Weight
+from steelyard.data.coerce import objects
 from steelyard.recipe import Given
 from steelyard.search.asking import Endpoint
 from steelyard.search.fitting import Refused
@@ -111,6 +112,9 @@ def in_order_of(task: Task, theirs: Task, answer: Answer) -> Answer:
     if task.problem is Problem.REGRESSION:
         return answer
     order = np.array([theirs.classes.index(name) for name in task.classes])
+    if task.problem is Problem.TAGGING:
+        scores = objects(row[:, order] for row in answer.scores)
+        return Answer(scores, objects(np.argsort(order)[codes] for codes in answer.decided))
     return Answer(answer.scores[:, order], np.argsort(order)[answer.decided])
 
 

@@ -81,6 +81,8 @@ def lodge(spec: Spec, base: Path | None, dataset: Dataset, store: Store) -> Give
     """
     part = spec.incumbent
     assert part is not None, "the spec names an incumbent"
+    if dataset.task.problem is Problem.TAGGING and part.kind != "bundle":
+        raise IncumbentUnfit("incumbent: of what tags tokens only a bundle can be weighed; name one, or leave it out")
     match part.kind:
         case "bundle":
             return _bundle(part, base, dataset, store)
@@ -202,8 +204,6 @@ def _there(columns: tuple[str, ...], dataset: Dataset, who: str) -> None:
 
 def _decisions(cells: list[object], name: str, task: Task) -> NDArray[Any]:
     """Return past decisions as class codes or values."""
-    if task.problem is Problem.TAGGING:
-        raise DataUnfit(f"column {name!r}: decisions on tokens cannot be given as a column yet; give a bundle instead")
     if task.problem is Problem.REGRESSION:
         return _numbers(cells, name)
     codes = {label: code for code, label in enumerate(task.classes)}
