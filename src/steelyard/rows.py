@@ -57,7 +57,7 @@ def read_rows(rows: Any, reads: Schema | None = None, target: str = "label") -> 
     if reads is not None and is_heap(path):
         return rows_of_files(path, reads, target)
     if ending_of(path) in (*CSV_ENDINGS, *JSON_ENDINGS):
-        frame = read_plain(path)
+        frame: Any = read_plain(path)
     elif ending_of(path) in {".parquet", ".pq"}:
         frame = read_parquet(path)
     elif ending_of(path) in CONLL_ENDINGS:

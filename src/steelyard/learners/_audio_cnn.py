@@ -101,7 +101,7 @@ class AudioCnn(NetLearner):
         given = {name: settings.number(name, 0) for name in ("rate", "seconds") if settings.get(name) is not None}
         hearing = hearing_of(
             column,
-            train.columns[column],
+            list(train.columns[column]),
             rate=int(given["rate"]) if "rate" in given else None,
             seconds=given.get("seconds"),
             bands=int(settings.number("bands", 26)),

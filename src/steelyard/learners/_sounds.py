@@ -35,7 +35,7 @@ class Sounds:
     @classmethod
     def fit(cls, columns: Columns, name: str, *, tag: str, standard: bool) -> Sounds:
         """Look at the rate and length of the training sounds, and with ``standard`` at mean and deviation too."""
-        hearing = hearing_of(name, columns[name], bands=BANDS)
+        hearing = hearing_of(name, list(columns[name]), bands=BANDS)
         feed = Feed(FRONT_END, (f"sound_{tag}",), (name,), hearing.options())
         extract = FRONT_ENDS[FRONT_END](feed, {})
         width: int = extract.width  # type: ignore[attr-defined] # of this front end alone

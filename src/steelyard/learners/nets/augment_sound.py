@@ -42,9 +42,8 @@ class Strengths:
         return self != Strengths()
 
 
-USUAL = Strengths(speed=0.2, voice=0.15, tone=4.0, hiss=0.7, gaps=0.2)
-"""What the setting ``vary`` at 1 stands for; speed and voice after the papers, the others found on digits of speakers
-who were left out."""
+USUAL = Strengths(speed=0.1, voice=0.1, tone=3.0, hiss=0.5, gaps=0.15)
+"""What the setting ``vary`` at 1 stands for: speed and voice by a tenth, as in the papers; the others are assumed."""
 
 
 def strengths(asked: Settings | None, vary: float) -> Strengths:
