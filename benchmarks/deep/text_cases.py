@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -35,7 +36,8 @@ def dataset(name: str) -> Any:
     from steelyard.data.loading import load
     from steelyard.spec import parse
 
-    return load(parse({"data": str(DATA / FILES[name]), "quality": {"metric": "accuracy"}, **SETS[name]}))
+    spec = {"data": str(DATA / FILES[name]), "quality": {"metric": "accuracy"}, **SETS[name]}
+    return load(parse(json.dumps(spec)))
 
 
 def trained(name: str, learner: str, parts: str, seed: int, threads: int) -> tuple[Any, list[str], float]:

@@ -188,6 +188,7 @@ def test_hidden_tokens_are_told_beside_what_is_shown():
     assert (given["ids_0"][hidden] >= 4).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", [TextCnn, Rnn])
 def test_guessing_learns_what_stands_beside_what(learner):
     from steelyard.learners.nets.course import Course, Told
@@ -226,6 +227,7 @@ def test_guessing_comes_before_labels_and_takes_half_of_the_time_at_most():
 # ---------------------------------------------------------------------------------------------------- learners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", [TextCnn, Rnn])
 def test_odd_texts_are_trained_on_and_answered_by_the_bundle_as_by_the_framework(learner, tmp_path):
     from steelyard.bundle import About, load, write
