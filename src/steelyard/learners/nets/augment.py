@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from steelyard.contracts import Kind, Setting, Space
 from steelyard.learners._settings import settings_of
+from steelyard.learners.nets.augment_sound import OFFERED, SOUNDS
 from steelyard.recipe import Plan, Settings
 
 NAME = "augment"
@@ -38,7 +39,20 @@ TEXTS: Mapping[str, Setting] = {
     "swap": Setting(default=0.0, low=0.0, high=0.5, about="Share of a text's tokens that move by a place or two."),
 }
 
-OPTIONS: Mapping[Kind, Mapping[str, Setting]] = {Kind.IMAGE: IMAGES, Kind.TEXT: TEXTS}
+SERIES: Mapping[str, Setting] = {
+    "jitter": Setting(default=0.0, low=0.0, high=1.0, unit="standard deviations", about="Noise on each reading."),
+    "scaling": Setting(
+        default=0.0, low=0.0, high=0.5, unit="standard deviations", about="How far a row is stretched from its mean."
+    ),
+    "crop": Setting(default=0.0, low=0.0, high=0.8, about="Most of a row that is cut off its start, as a share."),
+}
+
+OPTIONS: Mapping[Kind, Mapping[str, Setting]] = {
+    Kind.IMAGE: IMAGES,
+    Kind.TEXT: TEXTS,
+    Kind.AUDIO: SOUNDS,
+    Kind.SEQUENCE: SERIES,
+}
 """By kind of column, what may be asked for; every default is off."""
 
 
@@ -115,6 +129,15 @@ OFFERS: Mapping[Kind, tuple[Offer, ...]] = {
             (0.005, -0.02, 0.03),
             1.05,
             "words that change places with their neighbours rarely change what a text says (Wei and Zou 2019)",
+        ),
+    ),
+    Kind.AUDIO: tuple(Offer(*offered) for offered in OFFERED),
+    Kind.SEQUENCE: (
+        Offer(
+            Settings(jitter=0.1, scaling=0.05, crop=0.2),
+            (0.01, -0.03, 0.05),
+            1.05,
+            "sensors are noisy, differ in scale, and begin at any time (Um et al. 2017)",
         ),
     ),
 }

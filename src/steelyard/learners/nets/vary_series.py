@@ -18,9 +18,6 @@ from steelyard.recipe import Settings
 if TYPE_CHECKING:
     from steelyard.learners.nets.loop import Vary
 
-JITTER, SCALING, CROP = 0.1, 0.05, 0.2
-"""What is done where a plan does not say: noise and scaling in standard deviations of a channel, share of steps cut."""
-
 
 def varied(asked: Settings) -> Vary:
     """Return what varies a batch, as the settings ``jitter``, ``scaling`` and ``crop`` of a plan's part say.
@@ -32,8 +29,8 @@ def varied(asked: Settings) -> Vary:
         of their channel; both in standard deviations of the channel in the batch. ``crop``: most that is cut off the
         start of a row, as a share of its steps; its last reading always stays.
     """
-    jitter, scaling = asked.number("jitter", JITTER), asked.number("scaling", SCALING)
-    crop = asked.number("crop", CROP)
+    jitter, scaling = asked.number("jitter", 0.0), asked.number("scaling", 0.0)
+    crop = asked.number("crop", 0.0)
 
     def vary(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         values, mask = _cropped(batch[VALUES], batch[MASK], crop, generator)
