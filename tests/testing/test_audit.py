@@ -19,9 +19,13 @@ LEARNERS = {
     "mlp": Plan(),
     "tfidf-linear": Plan(),
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
+    "tcn": Plan(settings=Settings(epochs=8)),
+    "sequence-rnn": Plan(settings=Settings(epochs=8)),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
-LONG = {"catboost", "mlp"}
+NETS = {"cnn", "tcn", "sequence-rnn"}
+"""Learners that nothing can be asked of without PyTorch."""
+LONG = {"catboost", "mlp", "tcn", "sequence-rnn"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
 LEVERS = {
     "bag",
@@ -38,6 +42,7 @@ LEVERS = {
     "threshold",
     "tune",
 }
+PROBLEMS = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
 EXCLUDED: dict[str, str] = {}
 """Registered things without a scenario, each with its reason."""
 
@@ -66,16 +71,18 @@ def cases():
     """Return every learner with every scene; those that need PyTorch are marked so."""
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
-            for problem in Problem:
-                marks = [pytest.mark.deep] if name == "cnn" else []
-                if name in LONG and (kind, problem) != ("numbers", Problem.BINARY):
+            for problem in PROBLEMS:
+                marks = [pytest.mark.deep] if name in NETS else []
+                quick = ("linear", "sequences", Problem.BINARY)
+                is_long = name in LONG and (kind, problem) != ("numbers", Problem.BINARY)
+                if is_long or (kind == "sequences" and (name, kind, problem) != quick):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
 
 
 @pytest.mark.parametrize(("name", "plan", "kind", "problem"), list(cases()))
 def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
-    if name == "cnn":
+    if name in NETS:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     pupil = Pupil(learner=learners().get(name), scene=scene(kind, problem), plan=plan)
     if not accepts(pupil):
@@ -86,7 +93,7 @@ def test_a_registered_learner_keeps_its_contract(name, plan, kind, problem):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_registered_learner_accepts_some_scene(name):
-    if name == "cnn":
+    if name in NETS:
         pytest.importorskip("torch", reason="the extra `deep` is not installed")
     made = learners().get(name)
     assert any(accepts(Pupil(learner=made, scene=scene(kind, Problem.BINARY))) for kind in COLUMNS)

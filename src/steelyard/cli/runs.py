@@ -132,7 +132,10 @@ def predict(
     rows: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; unset: standard output.")] = None,
 ) -> None:
-    """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows."""
+    """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows.
+
+    Of a table of readings, where training gathered one: a prediction a window or unit, beside its unit and time.
+    """
     api = the_api()
     predictions = api.predict(bundle, rows)
     if predictions.ignored:

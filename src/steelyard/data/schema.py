@@ -29,7 +29,7 @@ def schema_from_json(data: list[dict[str, Any]]) -> Schema:
 def _column_to_json(column: Column) -> dict[str, Any]:
     bare = Column(name=column.name, kind=column.kind)
     fields = ("missing", "distinct", "low", "high", "spaced", "notation", "lenient", "why")
-    made = {"name": column.name, "kind": column.kind.value}
+    made: dict[str, Any] = {"name": column.name, "kind": column.kind.value}
     made |= {f: getattr(column, f) for f in fields if getattr(column, f) != getattr(bare, f)}
     made |= {"channels": list(column.channels)} if column.channels else {}
     made |= {"gathered": asdict(column.gathered)} if column.gathered else {}
