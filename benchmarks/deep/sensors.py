@@ -39,7 +39,7 @@ from steelyard.spec import Spec
 from steelyard.testing.pupils import Watch
 
 CAP, WINDOW, BAR = 125, 30, 15.0
-LEARNERS = ("constant", "linear", "lightgbm", "tcn", "rnn")
+LEARNERS = ("constant", "linear", "lightgbm", "tcn", "sequence-rnn")
 SEEDS = int(os.environ.get("SEEDS", "3"))
 THREADS = 1
 DRAWS = 2000
@@ -137,7 +137,7 @@ def chosen(rows: Sequence[Row]) -> tuple[bool, str]:
 
 
 def show(rows: Mapping[str, Sequence[Row]]) -> None:
-    heads = f"{'learner':10} {'runs':>4} {'valid':>6} {'test':>6} {'95% interval':>14}"
+    heads = f"{'learner':12} {'runs':>4} {'valid':>6} {'test':>6} {'95% interval':>14}"
     print(f"{heads} {'seconds':>8} {'ms':>6} {'USD/M':>7}")
     for name, found in rows.items():
         valid, test, seconds, ms, cost = (
@@ -146,7 +146,7 @@ def show(rows: Mapping[str, Sequence[Row]]) -> None:
         )
         first = found[0]
         between = f"{first['low']:.2f} to {first['high']:.2f}"
-        print(f"{name:10} {len(found):4} {valid:6.2f} {test:6.2f} {between:>14} {seconds:8.1f} {ms:6.3f} {cost:7.3f}")
+        print(f"{name:12} {len(found):4} {valid:6.2f} {test:6.2f} {between:>14} {seconds:8.1f} {ms:6.3f} {cost:7.3f}")
 
 
 if __name__ == "__main__":

@@ -197,6 +197,23 @@ def test_predicting_gathers_the_very_rows_of_training(windows):
     assert made.keys["cycle"] == [data["cycle"][row] for row in made.source]
 
 
+def test_units_and_times_are_plain_values_however_the_table_holds_them(windows):
+    data = readings()
+    frame = {name: np.array(cells) for name, cells in data.items()}
+    frame["cycle"] = np.datetime64("2024-01-01") + frame["cycle"]
+    made = regroup(frame, windows.schema)
+    assert made.keys["cycle"][0].startswith("2024-01-")
+    assert {type(cell) for cells in made.keys.values() for cell in cells} == {str}
+
+
+def test_a_channel_may_be_read_at_every_second_reading_alone(spec):
+    data = readings()
+    slow = [float(cycle) if cycle % 2 else None for cycle in data["cycle"]]
+    dataset = load(spec({**data, "slow": slow}, "left", sequence=SEQUENCE, task="regression"))
+    assert dataset.schema.of(Kind.SEQUENCE)[0].channels == ("wear", "load", "slow")
+    assert np.isnan(dataset.rows.columns["readings"][0]).any()
+
+
 def test_a_long_table_that_lacks_a_channel_is_refused_by_name(windows):
     data = readings()
     del data["wear"]

@@ -21,16 +21,21 @@ LEARNERS = {
     "cnn": Plan(settings=Settings(epochs=4, width=8)),
     "audio-cnn": Plan(settings=Settings(epochs=4, width=32, blocks=2)),
     "resnet": Plan(settings=Settings(epochs=4, width=16)),
+    "tcn": Plan(settings=Settings(epochs=8)),
+    "sequence-rnn": Plan(settings=Settings(epochs=8)),
+    "text-cnn": Plan(),
+    "rnn": Plan(),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
 TABLES = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
-LONG = {"audio-cnn", "catboost", "mlp", "resnet"}
+LONG = {"audio-cnn", "catboost", "mlp", "resnet", "rnn", "sequence-rnn", "tcn", "text-cnn"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
-DEEP = {"audio-cnn", "cnn", "resnet"}
+DEEP = {"audio-cnn", "cnn", "resnet", "rnn", "sequence-rnn", "tcn", "text-cnn"}
 """Learners that need PyTorch."""
 LEVERS = {
-    "average",
+    "adapter",
     "adversarial",
+    "average",
     "augment",
     "bag",
     "calibrate",
@@ -42,28 +47,36 @@ LEVERS = {
     "early-stopping",
     "ensemble",
     "features",
+    "freeze",
     "gradient-accumulation",
+    "ia3",
     "learning-rate-finder",
     "local-sgd",
+    "lora",
     "mixed-precision",
+    "prefix",
+    "pretrained",
     "quantile",
     "quantise",
     "regularise",
-    "schedule",
     "resize",
+    "schedule",
     "select",
-    "stack",
     "self-supervised",
+    "stack",
     "subsample",
     "threshold",
     "tune",
 }
 _OF_TOKENS = "checked on the scene of tokens, which has one problem alone, by tests/learners"
+_OF_CHECKPOINTS = "reads text with a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
 _OF_SERIES = "forecasts alone: checked on series in tests/learners/test_forecasting_learners.py"
 EXCLUDED: dict[str, str] = {
     "token-linear": _OF_TOKENS,
     "tagger": _OF_TOKENS,
     "encoder-tagger": _OF_TOKENS,
+    "embed-linear": _OF_CHECKPOINTS,
+    "transformer": _OF_CHECKPOINTS,
     "entity-threshold": "situations hold no rows of tags; tests/levers/test_entity_threshold.py checks it on its own",
     **dict.fromkeys(("seasonal-naive", "theta", "dlinear", "gbdt-lags", "stgcn"), _OF_SERIES),
 }
@@ -96,9 +109,8 @@ def cases():
         for kind in COLUMNS:
             for problem in TABLES:
                 marks = [pytest.mark.deep] if name in DEEP else []
-                if (name in LONG and (kind, problem) != ("numbers", Problem.BINARY)) or (
-                    kind == "sounds" and (name, problem) != ("linear", Problem.BINARY)
-                ):
+                heard = kind in {"sounds", "sequences"} and (name, problem) != ("linear", Problem.BINARY)
+                if heard or (name in LONG and (kind, problem) != ("numbers", Problem.BINARY)):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(name, plan, kind, problem, marks=marks, id=f"{name}-{kind}-{problem.value}")
 

@@ -135,7 +135,7 @@ def predict(
     """Predict rows: `prediction` and one `probability_<class>` a class, in the order of the rows.
 
     Where tokens are tagged `prediction` and `probability` are lists, beside the `entities`; a file named .conll holds
-    each token with its tag.
+    each token with its tag. Of a table of readings there is a prediction a window or unit, beside its unit and time.
     """
     api = the_api()
     predictions = api.predict(bundle, rows)

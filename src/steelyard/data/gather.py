@@ -137,7 +137,9 @@ def _channels(table: Table, spec: Spec, asked: SequencePart, made: Order) -> _Ch
     aside = {*given.aside, asked.unit, asked.time, given.group, given.time}
     others = {name for name, kind in given.kinds.items() if kind is not Kind.NUMBER}
     values: dict[str, Floats] = {}
-    changing, findings, lenient = [], [], False
+    changing: list[str] = []
+    findings: list[Finding] = []
+    lenient = False
     for name in asked.channels or [name for name in table.columns if name not in aside | others]:
         cells = table.columns[name]
         found = kind_of(name, cells)
@@ -170,14 +172,12 @@ def _no_channel(name: str, notation: str, why: str) -> str:
 
 
 def _changes(values: NDArray[Any], made: Order) -> bool:
-    """Tell whether a column takes more than one value within some unit."""
+    """Tell whether a column takes more than one value within some unit; missing cells are no value."""
     ordered = values[made.source]
-    if ordered.dtype.kind == "f":
-        differs = (ordered[1:] != ordered[:-1]) & ~(np.isnan(ordered[1:]) | np.isnan(ordered[:-1]))
-    else:
-        differs = np.asarray(ordered[1:] != ordered[:-1], dtype=bool)
     unit = np.repeat(np.arange(len(made.names)), made.lengths)
-    return bool((differs & (unit[1:] == unit[:-1])).any())
+    known = ~np.isnan(ordered) if ordered.dtype.kind == "f" else ordered != None  # noqa: E711 - cell by cell
+    ordered, unit = ordered[known], unit[known]
+    return bool(((ordered[1:] != ordered[:-1]) & (unit[1:] == unit[:-1])).any())
 
 
 def _readings(channels: Mapping[str, Floats], source: Ints) -> Readings:

@@ -160,7 +160,7 @@ def regroup(frame: Any, schema: Schema) -> Regrouped:
     readings = _readings(frame, found, made)
     kept = [name for name in names if name not in found.channels]
     columns: dict[str, Any] = {name: _taken(cells_of(frame, name), last) for name in kept}
-    keys = {name: list(columns[name]) for name in (how.unit, how.time) if name is not None}
+    keys = {name: list(map(_written, columns[name])) for name in (how.unit, how.time) if name is not None}
     return Regrouped({**columns, found.name: list(rows.cells(readings))}, keys, last)
 
 
@@ -186,5 +186,10 @@ def _readings(frame: Any, found: Column, made: Order) -> Readings:
 
 def _taken(cells: Sequence[Any] | NDArray[Any], rows: Ints) -> list[Any]:
     if isinstance(cells, np.ndarray):
-        return list(cells[rows])
+        return list(cells[rows]) if cells.dtype.kind == "M" else list(cells[rows].tolist())
     return [cells[row] for row in rows.tolist()]
+
+
+def _written(cell: Any) -> Any:
+    """Return a unit or a time as it is written beside a prediction."""
+    return cell if cell is None or isinstance(cell, str | int | float) else str(cell)

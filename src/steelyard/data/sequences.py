@@ -157,7 +157,7 @@ def _check_names(given: Mapping[Any, Any], channels: Sequence[str], who: str) ->
         raise NoReadings(f"{who} lacks channel {absent[0]!r}{nearest(absent[0], [str(name) for name in given])}")
 
 
-def _reading(one: object, place: int, channels: Sequence[str]) -> Sequence[Any]:
+def _reading(one: object, place: int, channels: Sequence[str]) -> Sequence[Any] | NDArray[Any]:
     """Return one reading as values in the order of the channels."""
     if isinstance(one, Mapping):
         _check_names(one, channels, f"whose reading {place} (from 0)")
@@ -175,7 +175,9 @@ def _reading(one: object, place: int, channels: Sequence[str]) -> Sequence[Any]:
     raise NoReadings(f"whose reading {place} (from 0) is {_shown(one)}, not one value for each of {len(channels)}")
 
 
-def _of_rows(rows: list[Sequence[Any]], channels: Sequence[str], number: Callable[[object], float]) -> Readings:
+def _of_rows(
+    rows: list[Sequence[Any] | NDArray[Any]], channels: Sequence[str], number: Callable[[object], float]
+) -> Readings:
     plain = all(type(value) is float or type(value) is int or value is None for row in rows for value in row)
     if plain:
         try:

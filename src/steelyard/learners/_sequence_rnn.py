@@ -1,4 +1,4 @@
-"""Sequences of readings by a recurrent layer: what the learner ``rnn`` is where there is no text."""
+"""Sequences of readings by a recurrent layer that reads them from both ends, trained from nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SequenceRnn(SequenceLearner):
     """Hochreiter, Schmidhuber: Long Short-Term Memory (1997), or the cell of Cho et al. (2014), from both ends."""
 
-    name = "rnn"
+    name = "sequence-rnn"
     about = "Sequences of readings by a bidirectional LSTM or GRU in PyTorch, trained from nothing."
     seconds_a_step = 4e-6
     settings: Mapping[str, Setting] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.bundle.front_ends.base import Cells, Tensors, column, options_of, shape_of
 from steelyard.bundle.front_ends.readings import Readings, counted, filled, padded, seen_before
@@ -65,7 +66,7 @@ class Sequences:
         """Return the tensors of one row."""
         return self._tensors([cells[self.column]])
 
-    def _tensors(self, cells: Sequence[Readings]) -> Tensors:
+    def _tensors(self, cells: Sequence[Readings] | NDArray[Any]) -> Tensors:
         readings, mask = padded(cells, self.longest, len(self.fill))
         missing = np.isnan(readings)
         if not missing.any():
@@ -83,7 +84,7 @@ def _beside(values: Readings, marks: Readings) -> Readings:
     return np.concatenate([values, marks], axis=2) if marks.shape[2] else values
 
 
-def _from_before(whole: Readings, cells: Sequence[Readings], longest: int) -> Readings:
+def _from_before(whole: Readings, cells: Sequence[Readings] | NDArray[Any], longest: int) -> Readings:
     """Fill what is missing at the start of rows that were cut with the last reading before the cut."""
     for place, cell in enumerate(cells):
         if len(cell) > longest and np.isnan(whole[place]).any():

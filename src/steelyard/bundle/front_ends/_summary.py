@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.bundle.front_ends.base import Cells, Tensors, column, options_of, shape_of
 from steelyard.bundle.front_ends.readings import Readings, counted, filled, padded
@@ -56,7 +57,7 @@ class Summary:
         """Return the tensor of one row."""
         return {self.input: self._figures([cells[self.column]])}
 
-    def _figures(self, cells: Sequence[Readings]) -> Floats:
+    def _figures(self, cells: Sequence[Readings] | NDArray[Any]) -> Floats:
         values, mask = padded(cells, self.longest, self.channels)
         steps = mask.sum(axis=1, dtype=np.float64)[:, None]
         readings = np.where(mask[..., None] > 0, values.astype(np.float64), np.nan)

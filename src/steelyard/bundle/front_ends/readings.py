@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from steelyard.errors import BundleRefused
 
 Readings = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
 _LONGEST = 1_000_000
 
@@ -50,7 +51,7 @@ def padded(cells: Sequence[Readings] | NDArray[Any], longest: int, channels: int
     return values, mask
 
 
-def filled(values: Readings, missing: NDArray[np.bool_]) -> Readings:
+def filled(values: NDArray[Real], missing: NDArray[np.bool_]) -> NDArray[Real]:
     """Return readings with each missing one as the last known one before it; NaN where there is none.
 
     Examples

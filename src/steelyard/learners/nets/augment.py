@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from steelyard.contracts import Kind, Setting, Space
 from steelyard.learners._settings import settings_of
 from steelyard.learners.nets.augment_sound import OFFERED, SOUNDS
+from steelyard.learners.nets.series_options import SERIES
 from steelyard.recipe import Plan, Settings
 
 NAME = "augment"
@@ -37,14 +38,6 @@ IMAGES: Mapping[str, Setting] = {
 TEXTS: Mapping[str, Setting] = {
     "drop": Setting(default=0.0, low=0.0, high=0.5, about="Share of a text's tokens that are hidden."),
     "swap": Setting(default=0.0, low=0.0, high=0.5, about="Share of a text's tokens that move by a place or two."),
-}
-
-SERIES: Mapping[str, Setting] = {
-    "jitter": Setting(default=0.0, low=0.0, high=1.0, unit="standard deviations", about="Noise on each reading."),
-    "scaling": Setting(
-        default=0.0, low=0.0, high=0.5, unit="standard deviations", about="How far a row is stretched from its mean."
-    ),
-    "crop": Setting(default=0.0, low=0.0, high=0.8, about="Most of a row that is cut off its start, as a share."),
 }
 
 OPTIONS: Mapping[Kind, Mapping[str, Setting]] = {
@@ -134,10 +127,16 @@ OFFERS: Mapping[Kind, tuple[Offer, ...]] = {
     Kind.AUDIO: tuple(Offer(*offered) for offered in OFFERED),
     Kind.SEQUENCE: (
         Offer(
-            Settings(jitter=0.1, scaling=0.05, crop=0.2),
+            Settings(jitter=0.1),
             (0.01, -0.03, 0.05),
             1.05,
-            "sensors are noisy, differ in scale, and begin at any time (Um et al. 2017)",
+            "sensors are noisy (Um et al. 2017)",
+        ),
+        Offer(
+            Settings(jitter=0.05, slicing=0.3),
+            (0.01, -0.03, 0.05),
+            1.05,
+            "a recording may begin at any time (Le Guennec et al. 2016)",
         ),
     ),
 }

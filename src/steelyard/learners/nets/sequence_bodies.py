@@ -95,7 +95,7 @@ class Block(nn.Module):
         """Return shape (n, width, steps) of (n, into, steps)."""
         inner = functional.relu(self.first(functional.pad(x, (self.before, 0))))
         inner = functional.relu(self.second(functional.pad(self.dropout(inner), (self.before, 0))))
-        return cast("Tensor", functional.relu(self.dropout(inner) + self.across(x)))
+        return functional.relu(self.dropout(inner) + self.across(x))
 
 
 class Convolutional(SequenceNet):

@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 
 def varied(asked: Settings) -> Vary:
-    """Return what varies a batch, as the settings ``jitter``, ``scaling`` and ``crop`` of a plan's part say.
+    """Return what varies a batch, as a plan's part says.
 
     Parameters
     ----------
     asked
-        ``jitter``: noise on each reading; ``scaling``: how far the readings of a row are stretched away from the mean
-        of their channel; both in standard deviations of the channel in the batch. ``crop``: most that is cut off the
-        start of a row, as a share of its steps; its last reading always stays.
+        Those of :data:`~steelyard.learners.nets.series_options.SERIES`: ``jitter`` is noise on each reading, in
+        standard deviations of its channel in the batch; ``scaling`` the standard deviation of the factor by which the
+        readings of a row stand away from the mean of their channel; ``slicing`` the most that is cut off the start of
+        a row, as a share of its steps; its last reading always stays. What is not asked for is not done.
     """
     jitter, scaling = asked.number("jitter", 0.0), asked.number("scaling", 0.0)
-    crop = asked.number("crop", 0.0)
+    slicing = asked.number("slicing", 0.0)
 
     def vary(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        values, mask = _cropped(batch[VALUES], batch[MASK], crop, generator)
+        values, mask = _sliced(batch[VALUES], batch[MASK], slicing, generator)
         there = mask.unsqueeze(2)
         centre = (values * there).sum((0, 1)) / there.sum().clamp_min(1.0)
         off = (values - centre) * there
@@ -47,10 +48,10 @@ def varied(asked: Settings) -> Vary:
     return vary
 
 
-def _cropped(values: Tensor, mask: Tensor, crop: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _sliced(values: Tensor, mask: Tensor, slicing: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Cut some steps off the start of each row, the others moved to the front."""
     steps = mask.sum(1)
-    cut = (torch.rand(len(mask), generator=generator) * crop * steps).floor()
+    cut = (torch.rand(len(mask), generator=generator) * slicing * steps).floor()
     cut = torch.minimum(cut, (steps - 1).clamp_min(0))
     place = torch.arange(mask.shape[1]) + cut.long().unsqueeze(1)
     at = place.clamp_max(mask.shape[1] - 1)
