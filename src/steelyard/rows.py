@@ -298,7 +298,7 @@ class TagPredictions(Predictions):
             for words, own, row in zip(tokens, tags, rows, strict=True)
         ]
         spells = codes_of(task.classes).spells
-        return cls(list(tags), {}, ignored, tokens, sure, found if spells else None)
+        return cls(list(tags), {}, ignored, tokens=tokens, sureness=sure, entities=found if spells else None)
 
     @property
     def names(self) -> list[str]:

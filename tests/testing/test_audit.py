@@ -33,7 +33,6 @@ LONG = {"audio-cnn", "catboost", "mlp", "resnet", "rnn", "sequence-rnn", "tcn", 
 DEEP = {"audio-cnn", "cnn", "resnet", "rnn", "sequence-rnn", "tcn", "text-cnn"}
 """Learners that need PyTorch."""
 LEVERS = {
-    "adapter",
     "adversarial",
     "average",
     "augment",
@@ -47,15 +46,10 @@ LEVERS = {
     "early-stopping",
     "ensemble",
     "features",
-    "freeze",
     "gradient-accumulation",
-    "ia3",
     "learning-rate-finder",
     "local-sgd",
-    "lora",
     "mixed-precision",
-    "prefix",
-    "pretrained",
     "quantile",
     "quantise",
     "regularise",
@@ -69,7 +63,9 @@ LEVERS = {
     "tune",
 }
 _OF_TOKENS = "checked on the scene of tokens, which has one problem alone, by tests/learners"
-_OF_CHECKPOINTS = "reads text with a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
+_OF_CHECKPOINTS = (
+    "needs a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
+)
 _OF_SERIES = "forecasts alone: checked on series in tests/learners/test_forecasting_learners.py"
 EXCLUDED: dict[str, str] = {
     "token-linear": _OF_TOKENS,
@@ -77,6 +73,7 @@ EXCLUDED: dict[str, str] = {
     "encoder-tagger": _OF_TOKENS,
     "embed-linear": _OF_CHECKPOINTS,
     "transformer": _OF_CHECKPOINTS,
+    **dict.fromkeys(("adapter", "freeze", "ia3", "lora", "prefix", "pretrained"), _OF_CHECKPOINTS),
     "entity-threshold": "situations hold no rows of tags; tests/levers/test_entity_threshold.py checks it on its own",
     **dict.fromkeys(("seasonal-naive", "theta", "dlinear", "gbdt-lags", "stgcn"), _OF_SERIES),
 }

@@ -112,7 +112,7 @@ def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> 
             f"{_list(named)}; put the {one}s in folders of classes where that is wrong"
         )
         columns: dict[str, Cells] = {column: objects(prefix + str(p) for p in paths), target: tidy(named)}
-        return Found(columns, note=note, **{f"{one}s": frozenset({column})})
+        return _found(columns, column, note)
     if depths != {2} and not sided:
         unread = sum(p.suffix.lower() in _UNREAD for p in shown)
         more = f"; {unread} files are sounds that are not wav: convert them" if unread else ""
@@ -121,7 +121,12 @@ def _by_class(members: Sequence[str], target: str, source: str, prefix: str) -> 
     columns = {column: objects(prefix + str(p) for p in paths), target: tidy([p.parts[-2] for p in paths])}
     if sided:
         columns["split"] = tidy([p.parts[0].lower() for p in paths])
-    return Found(columns, **{f"{one}s": frozenset({column})})
+    return _found(columns, column)
+
+
+def _found(columns: dict[str, Cells], column: str, note: str = "") -> Found:
+    files = frozenset({column})
+    return Found(columns, images=files, note=note) if column == "image" else Found(columns, sounds=files, note=note)
 
 
 def _is_hidden(path: PurePosixPath) -> bool:

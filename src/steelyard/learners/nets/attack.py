@@ -59,7 +59,8 @@ class Fgm:
     def _step(self, x: Tensor, harm: Tensor, there: Tensor) -> Tensor:
         x, harm = x.detach() * there, harm.detach() * there
         size, length = (one.flatten(1).norm(dim=1)[:, None, None] for one in (x, harm))
-        return self.radius * size * harm / length.clamp_min(TINY)
+        step: Tensor = self.radius * size * harm / length.clamp_min(TINY)
+        return step
 
 
 def hardened(net: nn.Module, inputs: Inputs, lost: Lost) -> Tensor:
@@ -117,7 +118,8 @@ def _watched(tables: list[nn.Embedding]) -> Iterator[tuple[list[Tensor], list[Te
     def keep(table: nn.Module, given: tuple[Tensor, ...], x: Tensor) -> Tensor:
         x = x if x.requires_grad else x.detach().requires_grad_()
         found.append(x)
-        there.append((given[0] != (-1 if table.padding_idx is None else table.padding_idx)).unsqueeze(-1))
+        padding = -1 if table.padding_idx is None else int(str(table.padding_idx))
+        there.append(given[0].ne(padding).unsqueeze(-1))
         return x
 
     handles = [table.register_forward_hook(keep) for table in tables]

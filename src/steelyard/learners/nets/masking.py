@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import torch
@@ -53,7 +52,7 @@ class Guesser(nn.Module):
     def loss(self, outputs: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         """Return the mean over rows."""
         del target
-        return cast("Tensor", (outputs[:, 0] * weights).sum() / weights.sum())
+        return (outputs[:, 0] * weights).sum() / weights.sum()
 
 
 @dataclass(frozen=True, slots=True)

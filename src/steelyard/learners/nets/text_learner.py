@@ -100,7 +100,7 @@ class TextNet(NetLearner):
         if harm is not None:
             from steelyard.learners.nets.attack import Fgm  # noqa: PLC0415 - as above
 
-            net.attack = Fgm(harm.number("radius", RADIUS))
+            setattr(net, "attack", Fgm(harm.number("radius", RADIUS)))  # noqa: B010 - PyTorch types attributes as modules
 
     def conclude(self, net: nn.Module, judge: Judge | None, settings: Told, meter: Meter) -> None:
         """Say how many validation rows are still decided rightly when they are attacked."""

@@ -40,7 +40,7 @@ class Written:
         """Return ids and masks, int64 of shape (n, L), L being the tokens of the longest of these rows."""
         import torch  # noqa: PLC0415 - describing a learner loads no PyTorch
 
-        found = {}
+        found: dict[str, Tensor] = {}
         for feed, text in zip(self.feeds, self.texts, strict=True):
             tensors = text.padded(rows, int(feed.options.get("pad", PAD)))
             found.update(zip(feed.inputs, map(torch.from_numpy, tensors), strict=False))
