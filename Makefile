@@ -12,7 +12,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help test-endings test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money experience baseline clean preflight
+.PHONY: help test-endings test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money bench-deep experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -123,6 +123,10 @@ bench-capacity: install  ## Latency and capacity that three runs predict, beside
 MONEY := ledger equality intervals german curves advice capacity ui
 bench-money: install  ## Ledger, equality, intervals, decisions in money, label curves, advice, capacity, pages (MINUTES, FRESH, MONEY)
 	@short=0; for each in $(MONEY); do echo "== $$each"; $(BIN)/python benchmarks/money/$$each.py || short=1; done; exit $$short
+
+DEEP_SETS := pays text pretrained tagging images ablation sound sensors series precision stress
+bench-deep: install  ## Nets beside cheap models: text, tags, images, sound, sensors, series, precision (MINUTES, ONLY, DEEP_SETS)
+	@short=0; for each in $(DEEP_SETS); do echo "== $$each"; $(BIN)/python benchmarks/deep/$$each.py || short=1; done; exit $$short
 
 experience: install  ## Fit what the search knows beforehand on the published results
 	$(BIN)/python benchmarks/replay/fit.py
