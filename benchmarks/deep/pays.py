@@ -138,8 +138,8 @@ def show(name: str, row: Row) -> None:
     print(f"{name:22} takes {kind}: {taken['recipe'][:70]}")
     print(
         f"{'':22} {row['aim']} {taken['value']:.4g} at {taken['cost_per_million']:.3g} a million (best: "
-        f"{best['value']:.4g} at {best['cost_per_million']:.3g}); on test {row['test']['value']:.4g} ({row['test']['low']:.4g} to "
-        f"{row['test']['high']:.4g}); {row['trials']} trials in {row['seconds']:.0f} s"
+        f"{best['value']:.4g} at {best['cost_per_million']:.3g}); on test {row['test']['value']:.4g} "
+        f"({row['test']['low']:.4g} to {row['test']['high']:.4g}); {row['trials']} trials in {row['seconds']:.0f} s"
     )
     if rival is not None:
         print(
