@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from steelyard.bundle.rules import answer_of
-from steelyard.contracts import Column, Kind, Problem, Schema, Split, Task, Work
+from steelyard.contracts import OF_ROWS, Column, Kind, Problem, Schema, Split, Task, Work
 from steelyard.learners import _catboost, _catboost_train
 from steelyard.learners._boosting import EVERY, Scale
 from steelyard.learners._catboost import CatBoostLearner
@@ -95,7 +95,7 @@ def by_hand(split):
 # --------------------------------------------------------------------------------------------- the same model
 
 
-@pytest.mark.parametrize("problem", list(Problem))
+@pytest.mark.parametrize("problem", OF_ROWS)
 def test_it_is_the_model_that_catboost_s_own_defaults_train(learner, meter, problem):
     train, work = shop(problem)
     target = Scale.of(train, work.task).target(train)
@@ -111,7 +111,7 @@ def test_it_is_the_model_that_catboost_s_own_defaults_train(learner, meter, prob
 # -------------------------------------------------------------------------------------------------- the graph
 
 
-@pytest.mark.parametrize("problem", list(Problem))
+@pytest.mark.parametrize("problem", OF_ROWS)
 @pytest.mark.parametrize(
     "settings",
     [Settings(), Settings(max_ctr_complexity=4), Settings(max_ctr_complexity=3, one_hot_max_size=6)],
@@ -208,7 +208,7 @@ def test_validation_rows_decide_the_rounds_and_a_refit_repeats_them(learner, met
     assert again.export() == fitted.export()
 
 
-@pytest.mark.parametrize("problem", list(Problem))
+@pytest.mark.parametrize("problem", OF_ROWS)
 def test_what_is_reported_is_the_aim_on_validation_rows(learner, recorder, problem):
     train, work = shop(problem)
     valid, _ = shop(problem, seed=1)  # as many rows as train, so that the two cannot be told apart by their number

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from steelyard.contracts import Column, Kind, Learner, Problem, Schema, Split
+from steelyard.contracts import OF_ROWS, Column, Kind, Learner, Problem, Schema, Split
 from steelyard.recipe import Plan, Settings
 from steelyard.registry import learners
 
@@ -25,7 +25,7 @@ CASES = [
 needs_torch = (pytest.mark.deep, pytest.mark.skipif(find_spec("torch") is None, reason="`deep` is not installed"))
 CASES += [pytest.param(("mlp", kinds), marks=needs_torch) for kinds in (TABULAR, MIXED, (Kind.CATEGORY,))]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case[0], *case[1])))
-every_problem = pytest.mark.parametrize("problem", list(Problem))
+every_problem = pytest.mark.parametrize("problem", OF_ROWS)
 SHORT = {"mlp": 6, "lightgbm": 30, "catboost": 100}
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.contracts import Column, Ending, Kind, Problem, Schema
+from steelyard.contracts import OF_ROWS, Column, Ending, Kind, Schema
 from steelyard.levers.training._features import PAIRS, Features
 from steelyard.recipe import Plan, Settings, Step, Train, describe
 from steelyard.testing import check_lever
@@ -42,7 +42,7 @@ def asked(**settings):
 CATEGORIES = asked(targets=True, counts=True)
 
 
-@pytest.mark.parametrize("problem", list(Problem))
+@pytest.mark.parametrize("problem", OF_ROWS)
 def test_it_keeps_the_contract_where_learners_honour_it(problem):
     given = situation(problem)
     check_lever(Features(), among=[replace(given, context=honouring(given.context))])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.contracts import Problem
+from steelyard.contracts import OF_ROWS, Problem
 from steelyard.recipe import Plan, Settings
 from steelyard.registry import learners, levers
 from steelyard.testing import check_lever
@@ -27,7 +27,6 @@ LEARNERS = {
     "rnn": Plan(),
 }
 """The plan that each learner is checked with: its defaults, or settings that make it quick."""
-TABLES = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
 LONG = {"audio-cnn", "catboost", "mlp", "resnet", "rnn", "sequence-rnn", "tcn", "text-cnn"}
 """Learners that are checked on numbers with two classes; the rest of them where there is more time."""
 DEEP = {"audio-cnn", "cnn", "resnet", "rnn", "sequence-rnn", "tcn", "text-cnn"}
@@ -63,9 +62,7 @@ LEVERS = {
     "tune",
 }
 _OF_TOKENS = "checked on the scene of tokens, which has one problem alone, by tests/learners"
-_OF_CHECKPOINTS = (
-    "needs a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
-)
+_OF_CHECKPOINTS = "needs a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
 _OF_SERIES = "forecasts alone: checked on series in tests/learners/test_forecasting_learners.py"
 EXCLUDED: dict[str, str] = {
     "token-linear": _OF_TOKENS,
@@ -104,7 +101,7 @@ def cases():
     """Return every learner with every scene; those that need PyTorch are marked so."""
     for name, plan in LEARNERS.items():
         for kind in COLUMNS:
-            for problem in TABLES:
+            for problem in OF_ROWS:
                 marks = [pytest.mark.deep] if name in DEEP else []
                 heard = kind in {"sounds", "sequences"} and (name, problem) != ("linear", Problem.BINARY)
                 if heard or (name in LONG and (kind, problem) != ("numbers", Problem.BINARY)):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from steelyard.contracts import Problem
+from steelyard.contracts import OF_ROWS, Problem
 from steelyard.levers.shrinking._distil import Distil
 from steelyard.recipe import Combine, Plan, Train
 from steelyard.testing import lever_lessons as suite
@@ -100,7 +100,7 @@ def test_every_check_has_a_saboteur():
 
 
 def test_it_is_checked_for_every_problem():
-    for problem in Problem:
+    for problem in OF_ROWS:
         hand = Hand(lever=Distil(), situation=led_by_an_ensemble(problem))
         for check in suite.yield_checks():
             check(hand)

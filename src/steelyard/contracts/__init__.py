@@ -9,6 +9,7 @@ from __future__ import annotations
 from steelyard.contracts.data import (
     FEATURES,
     NUMERIC,
+    OF_ROWS,
     Amount,
     Answer,
     Column,
@@ -60,6 +61,7 @@ from steelyard.contracts.levers import (
 __all__ = [
     "FEATURES",
     "NUMERIC",
+    "OF_ROWS",
     "Amount",
     "Answer",
     "Artefact",

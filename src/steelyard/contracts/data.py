@@ -116,6 +116,9 @@ class Problem(StrEnum):
 NUMERIC = frozenset({Problem.REGRESSION, Problem.FORECASTING})
 """Problems whose answers are numbers, not classes."""
 
+OF_ROWS = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
+"""The problems that are answered by one class or one number a row."""
+
 Matrix = tuple[tuple[float, ...], ...]
 """Money per outcome: ``[true class][decided class]`` or, of a predicted number: a unit too much, too little."""
 

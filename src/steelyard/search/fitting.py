@@ -6,14 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from steelyard.clock import Phase, phase
-from steelyard.contracts import FEATURES, Fitted, Ints, Learner, Meter, Problem, Refusal, Schema, Split, Task, Work
+from steelyard.contracts import (
+    FEATURES,
+    OF_ROWS,
+    Fitted,
+    Ints,
+    Learner,
+    Meter,
+    Refusal,
+    Schema,
+    Split,
+    Task,
+    Work,
+)
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
 from steelyard.registry import learners, levers
 from steelyard.search.making import Bench, Pruned
-
-OF_ROWS = frozenset({Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION})
-"""What a learner does that does not say more."""
 
 
 class Refused(Exception):
