@@ -6,26 +6,19 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from steelyard.advise import MINUTES, Advice, advise
+from steelyard.applying import bundle_folder, evaluate, predict
 from steelyard.bundle import Bundle
 from steelyard.bundle import load as load_bundle
-from steelyard.bundle.tagging import tokens_column
-from steelyard.contracts import Kind, Problem
-from steelyard.data import Dataset, Inspection, extras, inspect
-from steelyard.data.coerce import to_columns
-from steelyard.data.long import is_long, regroup
+from steelyard.data import Dataset, Inspection, inspect
 from steelyard.decide.candidates import check_currencies
 from steelyard.errors import Exit, MissingExtra, RunUnreadable, need
-from steelyard.forecasts import Forecasts, forecast
-from steelyard.forecasts import labelled as labelled_series
-from steelyard.measure import outcomes, quality, weigh
-from steelyard.measure.stress import stressed
-from steelyard.money import Ledger, Prices, cost_per_million
+from steelyard.money import Ledger, Prices
 from steelyard.money.export import lines, write_csv, write_parquet
 from steelyard.money.listing import listing
 from steelyard.money.shares import By, table
@@ -35,19 +28,35 @@ from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
-from steelyard.report.tags_section import by_part
-from steelyard.rows import Predictions, TagPredictions, labelled, read_rows, sample, stakes, targets
 from steelyard.search.conduct import conduct, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.record import RunRecord
-from steelyard.search.recount import recount, shipped
+from steelyard.search.recount import recount
 from steelyard.search.store import Store
 from steelyard.search.watching import Watcher
 from steelyard.spec import Spec
 from steelyard.spec import load as load_spec
 from steelyard.spec import parse as parse_spec
-from steelyard.units import Estimate
+
+__all__ = [
+    "Run",
+    "bring",
+    "bundle_folder",
+    "check",
+    "compare",
+    "evaluate",
+    "exit_code",
+    "ledger_of",
+    "name_of",
+    "open_run",
+    "paid",
+    "predict",
+    "price_list",
+    "registered",
+    "resume",
+    "run",
+]
 
 
 @dataclass(slots=True)
@@ -211,114 +220,6 @@ def check(spec: Spec | Path | str) -> Inspection:
     given, base = _spec(spec)
     check_currencies(given, prices_asked(given, base))
     return inspect(given, base)
-
-
-def bundle_folder(path: Path | str) -> Path:
-    """Return the bundle that a path means: itself, or the one that a run ships.
-
-    Raises
-    ------
-    RunUnreadable
-        If it is neither, or the run has none yet.
-    """
-    place = Path(path)
-    if (place / "manifest.json").exists() or not (place / "events.jsonl").exists():
-        return place
-    bundle = shipped(RunFolder.existing(place))
-    if bundle is None:
-        raise RunUnreadable(
-            f"{place} has not come to a bundle yet (go on with `steelyard run --resume {place}`), or it keeps what is "
-            "used today (`steelyard show` says which)"
-        )
-    return bundle
-
-
-def predict(bundle: Bundle | Path | str, rows: Any) -> Predictions | Forecasts:
-    """Predict rows: a file (CSV, JSON Lines, Parquet ...), a folder of images or sounds, a frame, or a list of dicts.
-
-    Where training gathered rows from a long table, one reading a row, such a table is gathered the same way: there is
-    one prediction a unit, or one a window, beside the unit and the time of its last reading.
-
-    A forecast takes a table of recent values, like the one it was trained on, and tells what comes next in each series.
-
-    Raises
-    ------
-    RowsRefused
-        If they lack a column that the bundle reads.
-    """
-    opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_folder(bundle))
-    task = opened.task
-    frame = read_rows(rows, opened.reads, task.target)
-    if task.problem is Problem.FORECASTING:
-        return forecast(opened, frame)
-    regrouped = regroup(frame, opened.schema) if is_long(frame, opened.schema) else None
-    ignored = tuple(name for name in extras(frame, opened.schema) if name not in {task.target, *_channels(opened)})
-    if task.problem is Problem.TAGGING:
-        columns = to_columns(frame, opened.reads)
-        tokens = columns[tokens_column(opened.reads)]
-        return TagPredictions.of(task, list(tokens), opened.answer(columns), ignored)
-    keys: Mapping[str, list[Any]] = {}
-    if regrouped is not None:
-        frame, keys = regrouped.frame, regrouped.keys
-    answer = opened.answer_rows(frame)
-    if task.problem is Problem.REGRESSION:
-        return Predictions([float(v) for v in answer.decided], {}, ignored, keys)
-    names = [task.classes[int(code)] for code in answer.decided]
-    probabilities = {c: [float(p) for p in answer.scores[:, i]] for i, c in enumerate(task.classes)}
-    return Predictions(list(names), probabilities, ignored, keys)
-
-
-def _channels(opened: Bundle) -> set[str]:
-    """Return the columns of a long table that become the channels of a sequence."""
-    return {name for column in opened.schema.of(Kind.SEQUENCE) for name in column.channels if column.gathered}
-
-
-def evaluate(
-    bundle: Path | str, rows: Any, *, prices: Path | None = None, threads: int = 1, stress: str | None = None
-) -> dict[str, Any]:
-    """Measure a bundle on labelled rows: quality with intervals, latency, cost.
-
-    With ``stress``, a key of :data:`steelyard.measure.stress.STRESSES`, also the quality on the same rows harmed in
-    that way.
-
-    Raises
-    ------
-    RowsRefused
-        If the rows lack the target, or it holds a class that the bundle does not know; if there is no such stress, or
-        no column that it could harm.
-    """
-    place, known = bundle_folder(bundle), Prices.load(prices)
-    opened = load_bundle(place, threads=threads)
-    frame, groups = read_rows(rows, opened.reads, opened.task.target), None
-    if opened.task.problem is Problem.FORECASTING:
-        found = labelled_series(frame, opened.task)
-        frame, target, groups = found.columns, found.target, found.blocks
-        answer = replace(opened.answer(frame), scales=found.scales)
-    else:
-        if is_long(frame, opened.schema):
-            frame = labelled(regroup(frame, opened.schema).frame, opened.task)
-        target = targets(frame, opened.task)
-        answer = replace(opened.answer_rows(frame), amounts=stakes(frame, opened.task))
-    figures: Mapping[str, Estimate] = quality(opened.task, target, answer, groups=groups)
-    parts = by_part(outcomes(opened.task, target, answer)) if opened.task.problem is Problem.TAGGING else {}
-    harmed: dict[str, Any] = {}
-    if stress is not None:
-        columns = stressed(to_columns(frame, opened.reads), opened.reads, stress)
-        worse = quality(opened.task, target, replace(opened.answer(columns), amounts=answer.amounts))
-        harmed = {"stress": {"kind": stress, "quality": {name: figure.to_json() for name, figure in worse.items()}}}
-    weight = weigh(place, sample(frame, [c.name for c in opened.reads.columns], 256), threads=threads)
-    cost = cost_per_million(weight, known, None, None)
-    return {
-        "bundle": str(place),
-        "rows": len(target),
-        "quality": {name: figure.to_json() for name, figure in figures.items()},
-        **harmed,
-        "latency_ms": {name: getattr(weight, name).to_json() for name in ("p50", "p95", "p99")},
-        "rows_per_second": weight.throughput.to_json(),
-        "size_bytes": weight.size_bytes,
-        "cost_per_million": cost.to_json(),
-        **parts,
-    }
 
 
 def bring(

@@ -13,7 +13,7 @@ from typing import Any
 from steelyard.bundle import Bundle
 from steelyard.bundle.recent import Recent, is_table, labelled, latest
 from steelyard.contracts import Answer
-from steelyard.data.coerce import to_columns
+from steelyard.data.columns import to_columns
 from steelyard.data.histories import line_of
 from steelyard.errors import RowsRefused
 from steelyard.rows import written

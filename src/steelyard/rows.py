@@ -216,16 +216,12 @@ class Predictions:
     def rows(self) -> list[dict[str, object]]:
         """Return one dict a row: what it is of, if that is told, ``prediction``, then ``probability_<class>``."""
         columns = [*self.keys.values(), self.prediction, *self.probabilities.values()]
-        return [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-    @property
-    def _names(self) -> list[str]:
-        return [*self.keys, "prediction", *(f"probability_{name}" for name in self.probabilities)]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     @property
     def names(self) -> list[str]:
         """What the columns are called."""
-        return ["prediction", *(f"probability_{name}" for name in self.probabilities)]
+        return [*self.keys, "prediction", *(f"probability_{name}" for name in self.probabilities)]
 
     def text(self, suffix: str) -> str:
         """Return the rows as CSV, or as JSON Lines where the file's name ends so."""

@@ -315,7 +315,7 @@ def test_large_images_come_in_small_batches():
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_every_front_end_refuses_a_feed_with_too_many_inputs(name):
     with pytest.raises(BundleRefused, match="graph inputs"):
-        FRONT_ENDS[name](Feed(name, ("a", "b", "c", "d"), ("x",)), {})
+        FRONT_ENDS[name](Feed(name, ("a", "b", "c", "d", "e"), ("x",)), {})
 
 
 def test_feeds_survive_json():

@@ -57,7 +57,7 @@ def test_files_that_hold_no_rows_are_refused(cli, finished, tmp_path):
     (tmp_path / "rows.xyz").write_text("a")
     for name, words in (
         ("rows.parquet", "cannot be read as Parquet"),
-        ("rows.xyz", "is not a file of rows; give CSV, JSON Lines or Parquet"),
+        ("rows.xyz", "is not a file of rows; give CSV, JSON Lines, Parquet or CoNLL"),
         ("none.csv", "there is no file none.csv; check the path"),
     ):
         cli.call("predict", finished / "run", name, cwd=tmp_path).refused(UNREADABLE, words)

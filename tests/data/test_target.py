@@ -91,7 +91,7 @@ def test_outcomes_that_do_not_fit_the_task_are_refused(spec, table):
 
 
 def test_a_metric_of_another_task_is_refused(spec, table):
-    with pytest.raises(SpecInvalid, match="metric 'rmse' is for regression"):
+    with pytest.raises(SpecInvalid, match="metric 'rmse' is for forecasting and regression"):
         load(spec(table(), quality={"metric": "rmse"}))
     assert load(spec(table(), quality={"metric": "f1"})).task.aim == "f1"
 

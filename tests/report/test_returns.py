@@ -218,5 +218,5 @@ def test_other_currencies_stay_what_they_are(tmp_path):
     block = run(tmp_path / "run", prices=tmp_path / "prices.yaml", value=value, returns=asked).report["returns"]
     assert block["currency"] == block["npv"]["unit"] == "EUR"
     assert "EUR" in block["sentence"]
-    with pytest.raises(sy.errors.SpecInvalid, match=r"returns\.build_cost is in EUR"):
+    with pytest.raises(sy.errors.SpecInvalid, match=r"returns\.build_cost \(EUR\)"):
         run(tmp_path / "other", value=None, returns=asked)

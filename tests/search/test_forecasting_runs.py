@@ -130,7 +130,7 @@ def test_the_server_answers_histories_with_values_by_series_and_their_ends(finis
     body = {"history": history, "future": [[0.0]] * 3, "time": "2023-02-09", "shop": "east", "series": "east"}
     table = read(served, json.dumps({"rows": [body]}).encode(), Limits())
     answered = Answered(served=served, answer=served.answer(table))
-    (one,) = reply(answered)["predictions"]
+    (one,) = reply(answered, table)["predictions"]
     assert [len(one[part]["sold"]) for part in ("values", "low", "high")] == [3, 3, 3]
     expected = finished.bundle.answer_rows({name: [cell] for name, cell in body.items()})
     np.testing.assert_allclose(one["values"]["sold"], expected.decided[0])

@@ -253,7 +253,7 @@ FULL = textwrap.dedent("""
     kept = Some(of=lambda table, row: {"text": "x" * 3000})
     log._inputs_of = lambda served: kept
     task = Some(classes=("no", "yes"))
-    served = Some(name="m", version="1", digest="d", predicts_value=False, task=task)
+    served = Some(name="m", version="1", digest="d", predicts_value=False, tags=False, task=task)
     answered = Some(served=served, answer=Answer(np.array([[0.5, 0.5]]), np.array([1])))
     table = Table(np.zeros((1, 1)), np.empty((1, 0), object))
     log._thread.start()

@@ -30,13 +30,13 @@ NAMES = [
     "rmse",
     "r2",
     "mape",
-    "smape",
-    "mase",
-    "coverage",
     "entity_f1",
     "entity_precision",
     "entity_recall",
     "token_accuracy",
+    "smape",
+    "mase",
+    "coverage",
     "value",
 ]
 

@@ -16,7 +16,7 @@ from steelyard.bundle import About, Bundle, load, write
 from steelyard.bundle.running import GraphModel
 from steelyard.contracts import Artefact, Columns, Floats, Problem, Schema, Task
 from steelyard.data import inspect
-from steelyard.data.coerce import to_columns
+from steelyard.data.columns import to_columns
 from steelyard.errors import BundleRefused
 from steelyard.recipe import Given
 from steelyard.rows import read_rows

@@ -13,12 +13,12 @@ from steelyard.data.coerce import (
     image_of,
     is_missing,
     number_of,
-    row_to_columns,
     rule_of,
     sound_of,
     text_of,
     time_of,
 )
+from steelyard.data.columns import row_to_columns
 from steelyard.data.sequences import NoReadings, sequence_of
 from steelyard.data.tokenised import NotTokens, tokens_of
 from steelyard.errors import RowsRefused

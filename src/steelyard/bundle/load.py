@@ -20,7 +20,8 @@ from steelyard.bundle.signing import Trust
 from steelyard.bundle.tagging import TagModel
 from steelyard.bundle.write import same_question
 from steelyard.contracts import NUMERIC, Answer, Artefact, Columns, Floats, Problem, Schema, Task
-from steelyard.data.coerce import objects, to_columns
+from steelyard.data.coerce import objects
+from steelyard.data.columns import to_columns
 from steelyard.errors import BundleRefused, RowsRefused
 from steelyard.recipe import Recipe
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from steelyard.data.coerce import extras, row_to_columns, to_columns
+from steelyard.data.columns import extras, row_to_columns, to_columns
 from steelyard.data.dataset import Dataset, Finding, Part, Partition, Severity
 from steelyard.data.plain import read_plain
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Answer, Evidence, Task
-from steelyard.data.coerce import to_columns
+from steelyard.data.columns import to_columns
 from steelyard.errors import DataUnfit, RequestInvalid
 from steelyard.escalate import costs
 from steelyard.escalate.asked import MAX_ERROR, REGRET, TOLERANCE, Asked

@@ -23,6 +23,7 @@ def entities_of(tokens: Sequence[str], tags: Sequence[str], scores: Floats, code
 
     Examples
     --------
+    >>> import numpy as np
     >>> entities_of(("to", "New", "York"), ("O", "B-loc", "I-loc"), np.eye(3), [0, 1, 2])
     [Found(start=1, end=3, type='loc', text='New York', probability=1.0)]
     """

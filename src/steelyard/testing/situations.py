@@ -189,14 +189,14 @@ def of_errors_that_cost() -> Situation:
 
 
 def of_nets(*kinds: Kind) -> Situation:
-    """Return a situation whose learners honour every training lever, on columns of some kinds; none: numbers and text.
+    """Return a situation whose learners honour every training lever, with two threads; no kinds: numbers and text.
 
     A lever on the training of nets proposes nothing to a learner that does not honour it.
     """
     one = situation(Problem.MULTICLASS)
     able: dict[str, Learner] = {name: Pretender(name, levers().names()) for name in ("first", "second")}
     schema = Schema(tuple(Column(name=kind.value, kind=kind) for kind in kinds)) if kinds else one.context.schema
-    context = replace(one.context, learner=able.__getitem__, schema=schema)
+    context = replace(one.context, learner=able.__getitem__, schema=schema, threads=2)
     return replace(one, name="nets", context=context)
 
 

@@ -140,7 +140,7 @@ def levels_for(longest: int, kernel: int, *, most: int = 6) -> int:
     Examples
     --------
     >>> levels_for(30, 3), levels_for(5, 3), levels_for(100_000, 3)
-    (4, 2, 6)
+    (4, 1, 6)
     """
     levels = 1
     while levels < most and 1 + 2 * (kernel - 1) * (2**levels - 1) < longest:
