@@ -40,16 +40,16 @@ demo: $(DEMO)/.installed  ## Run the demo in a light environment of its own: fro
 	$(DEMO)/bin/steelyard demo
 
 test: install lint types  ## Lint, types and the quick tests
-	$(PYTEST) -n 2 --dist worksteal -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow"
 
 coverage: install  ## The quick tests again, with the lines that none of them runs
 	$(PYTEST) -n 2 -m "not slow" --cov=steelyard --cov-report=term-missing:skip-covered
 
 test-slow: install  ## The tests that take minutes: kills, whole runs
-	$(PYTEST) -n 2 --dist worksteal -m slow
+	$(PYTEST) -n 2 --dist loadfile -m slow
 
 test-endings: install  ## Those of them that CI runs too: kills and full disks, after which nothing may be lost
-	$(PYTEST) -n 2 --dist worksteal -m slow tests/search/test_kill.py tests/cli/test_endings.py
+	$(PYTEST) -n 2 --dist loadfile -m slow tests/search/test_kill.py tests/cli/test_endings.py
 
 test-all: test test-slow  ## Every test
 

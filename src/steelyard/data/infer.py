@@ -74,7 +74,8 @@ def _typed(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
 def _as_found(name: str, cells: Cells, table: Table, roles: Roles) -> Typed:
     if name in table.sequences:
         return _sequence(table.sequences[name], objects(cells))
-    if isinstance(cells, np.ndarray) and cells.dtype == object and (nested := _nested(cells)):
+    as_files = roles.kinds.get(name) in _FILES
+    if not as_files and isinstance(cells, np.ndarray) and cells.dtype == object and (nested := _nested(cells)):
         channels = channels_of(cells)
         return _refused(name, cells, nested) if channels is None else _nested_sequence(name, cells, channels)
     given = roles.kinds.get(name) or _known(name, table)
