@@ -107,6 +107,7 @@ INTERRUPTED = dedent(
 )
 
 
+@pytest.mark.slow  # on a busy machine it once took more than two minutes
 def test_ctrl_c_at_any_moment_leaves_a_pool_that_goes_on(tmp_path):
     """Interrupts fall into waiting, hearing and submitting alike; after each the pool lets go, and works again.
 
