@@ -48,8 +48,8 @@ coverage: install  ## The quick tests again, with the lines that none of them ru
 test-slow: install  ## The tests that take minutes: kills, whole runs
 	$(PYTEST) -n 2 --dist loadfile -m slow
 
-test-endings: install  ## Those of them that CI runs too: kills and full disks, after which nothing may be lost
-	$(PYTEST) -n 2 --dist loadfile -m slow tests/search/test_kill.py tests/cli/test_endings.py
+test-endings: install  ## Those of them that CI runs too: a kill, Ctrl-C and a full disk, after which nothing may be lost
+	$(PYTEST) -n 2 --dist loadfile -m slow tests/cli/test_endings.py
 
 test-all: test test-slow  ## Every test
 
