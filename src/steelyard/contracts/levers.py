@@ -170,10 +170,14 @@ class TrainingLever(Lever, Protocol):
 
 @runtime_checkable
 class ShrinkingLever(Lever, Protocol):
-    """Changes a finished graph."""
+    """Changes a finished graph.
+
+    One with ``trains = True`` trains its weights again, and is given every row that the model was trained on; any other
+    is given a sample of them.
+    """
 
     def apply(self, artefact: Artefact, split: Split, settings: Settings, work: Work, meter: Meter) -> Artefact:
-        """Return a cheaper artefact with the same inputs and output; ``split`` holds rows to calibrate on."""
+        """Return a cheaper artefact with the same inputs and output; ``split`` holds training rows to go by."""
         ...
 
 

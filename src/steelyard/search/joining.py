@@ -22,7 +22,7 @@ from steelyard.search.training import Refused
 CROSS = 5
 """Groups that a rule is cross-fitted over where there are no folds."""
 SAMPLE = 1_000
-"""Training rows that a shrinking lever may calibrate on."""
+"""Training rows that a shrinking lever may calibrate on; one that trains is given them all."""
 
 
 def shrink_parts(recipe: Shrink, bench: Bench, folder: Path) -> Made:
@@ -42,10 +42,11 @@ def shrink_parts(recipe: Shrink, bench: Bench, folder: Path) -> Made:
 def shrink_once(recipe: Shrink, bench: Bench, source: Path, folder: Path, *, fit: Ints, held: Split) -> Answer:
     """Shrink one bundle into ``folder`` and answer rows with the result."""
     lever = cast("ShrinkingLever", levers().get(recipe.lever))
-    sample = bench.dataset.rows.take(fit[:: max(1, len(fit) // SAMPLE)][:SAMPLE])
+    some = fit if getattr(lever, "trains", False) else fit[:: max(1, len(fit) // SAMPLE)][:SAMPLE]
+    rows = bench.dataset.rows.take(some)
     with phase(Phase.LOADING):
         parent = load(source).artefact()
-    artefact = lever.apply(parent, sample, recipe.settings, bench.work, bench.meter)
+    artefact = lever.apply(parent, rows, recipe.settings, bench.work, bench.meter)
     return ship(folder, artefact, bench.about(recipe), held.columns)
 
 
