@@ -9,7 +9,7 @@ from steelyard.levers.refusal import LeverRefused
 from steelyard.levers.training.parts import MODALITY, columns_of, for_learner, read_by
 from steelyard.recipe import Plan, Settings, Step, Train
 from steelyard.registry import learners
-from steelyard.search.modality import only, readable, reading
+from steelyard.search.modality import only, readable, reading, starters
 from steelyard.search.moves import Search
 
 TASK = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "yes"), positive="yes")
@@ -43,6 +43,28 @@ def test_a_learner_reads_as_many_columns_of_a_mixed_table_as_it_can(name, column
 def test_who_reads_nothing_of_a_table_is_left_out():
     table = only(MIXED, [MIXED.columns[0]])
     assert readable(learners().get("cnn"), TASK, table) is None
+
+
+def test_learners_of_other_kinds_of_columns_are_summed_up_in_one_sentence():
+    table = only(MIXED, [MIXED.columns[0]])
+    some = [learners().get(name) for name in ("linear", "cnn", "tcn", "resnet", "theta", "tagger")]
+    willing, reads, sentences = starters(some, TASK, table)
+    assert [learner.name for learner in willing] == ["linear"]
+    assert not reads
+    assert len(sentences) == 1
+    assert sentences[0].endswith("does not have were left out: image (cnn, resnet); sequence (tcn).")
+
+
+def test_a_learner_that_was_asked_for_by_name_is_told_the_whole_reason():
+    table = only(MIXED, [MIXED.columns[0]])
+    _, _, sentences = starters([learners().get("cnn")], TASK, table, asked={"cnn"})
+    assert sentences[0].startswith("cnn was left out: cnn reads images, and this table has none: use 'linear'")
+
+
+def test_a_learner_refused_for_what_the_table_has_is_told_so():
+    table = only(MIXED, [MIXED.columns[2]])
+    _, _, sentences = starters([learners().get("lightgbm")], TASK, table)
+    assert sentences[0].startswith("lightgbm was left out: lightgbm reads no images, and 'front' holds some")
 
 
 def test_a_schema_keeps_what_is_no_feature():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from steelyard.contracts.data import Columns, Floats, Schema, Split, Task
+from steelyard.contracts.data import Columns, Floats, Kind, Schema, Split, Task
 from steelyard.recipe import Plan, Scalar, Settings
 from steelyard.units import Estimate, Seconds
 
@@ -17,6 +17,8 @@ class Refusal:
     """Why something cannot be done, as one sentence."""
 
     sentence: str
+    lacks: Kind | None = None
+    """The kind of columns that it needs and the table has none of, where that is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

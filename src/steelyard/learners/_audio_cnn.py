@@ -80,7 +80,8 @@ class AudioCnn(NetLearner):
         if not sounds:
             return Refusal(
                 f"{self.name} reads sounds, and this table has none: use 'linear' or 'lightgbm', "
-                "or list a column of wav files under `columns.audio`."
+                "or list a column of wav files under `columns.audio`.",
+                lacks=Kind.AUDIO,
             )
         others = [c.name for c in schema.features if c is not sounds[0]]
         if others:

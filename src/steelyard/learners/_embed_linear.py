@@ -45,7 +45,8 @@ class EmbedLinear:
         if not texts:
             return Refusal(
                 f"{self.name} reads text, and this table has none: use 'linear' or 'lightgbm', "
-                "or list a column of text under `columns.text`."
+                "or list a column of text under `columns.text`.",
+                lacks=Kind.TEXT,
             )
         others = [column.name for column in schema.features if column.kind is not Kind.TEXT]
         if others or len(texts) > MOST_COLUMNS:

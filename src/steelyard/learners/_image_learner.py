@@ -62,7 +62,8 @@ class ImageLearner(NetLearner):
         if not images:
             return Refusal(
                 f"{self.name} reads images, and this table has none: use 'linear' or 'lightgbm', "
-                "or list a column of image files under `columns.image`."
+                "or list a column of image files under `columns.image`.",
+                lacks=Kind.IMAGE,
             )
         others = [c.name for c in schema.features if c is not images[0]]
         if others:

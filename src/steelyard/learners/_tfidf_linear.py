@@ -32,7 +32,8 @@ class TfidfLinear:
         if not text:
             return Refusal(
                 f"{self.name} reads text, and this table has none: use 'linear' or 'lightgbm', "
-                "or list a column of text under `columns.text`."
+                "or list a column of text under `columns.text`.",
+                lacks=Kind.TEXT,
             )
         others = [column.name for column in schema.features if column.kind is not Kind.TEXT]
         if others:

@@ -89,7 +89,8 @@ class Transformer(NetLearner):
             what = f"also has {', '.join(map(repr, others[:5]))}" if texts else "has none"
             return Refusal(
                 f"{self.name} reads one column of text alone, and this table {what}: use 'linear' or 'lightgbm', or "
-                "list columns under `columns.text` or `columns.ignore`."
+                "list columns under `columns.text` or `columns.ignore`.",
+                lacks=None if texts else Kind.TEXT,
             )
         return (
             refuse_without(self.name, "torch")

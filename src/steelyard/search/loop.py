@@ -23,12 +23,11 @@ from steelyard.search.codec import trial_to_json
 from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.experience import experience
-from steelyard.search.fitting import refusal_of
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.incumbent import INCUMBENT
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
-from steelyard.search.modality import only, readable
+from steelyard.search.modality import only, starters
 from steelyard.search.moves import Ranked, Search, Terms
 from steelyard.search.spending import Free, OverHorizon, Worth, per_second
 from steelyard.search.store import Store, measured_bundle, outcome_from_json
@@ -70,21 +69,13 @@ def allowed(names: Sequence[str], only: Sequence[str] | None, without: Sequence[
 def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tuple[Search, tuple[str, ...]]:
     """Return the search over what the spec allows and the task admits, and why other learners were left out."""
     names = allowed(learners().names(), spec.learners.only, spec.learners.without)
-    willing, reads, refused = [], {}, []
-    for learner in map(learners().get, names):
-        refusal = refusal_of(learner, dataset.task, dataset.schema)
-        columns = None if refusal is None else readable(learner, dataset.task, dataset.schema)
-        if refusal is None or columns is not None:
-            willing.append(learner)
-        if columns is not None:
-            reads[learner.name] = columns
-        elif refusal is not None and dataset.task.problem in getattr(learner, "problems", {dataset.task.problem}):
-            refused.append(f"{learner.name} was left out: {refusal.sentence}")
+    asked = frozenset(spec.learners.only or ())
+    willing, reads, refused = starters([learners().get(n) for n in names], dataset.task, dataset.schema, asked)
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
     if dataset.task.problem is Problem.FORECASTING:
         pulled = [lever for lever in pulled if getattr(lever, "forecasts", False)]
     terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
-    return Search(context_of(spec, dataset, threads, reads), willing, pulled, terms, reads), tuple(refused)
+    return Search(context_of(spec, dataset, threads, reads), willing, pulled, terms, reads), refused
 
 
 def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:

@@ -13,15 +13,45 @@ References
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from steelyard.contracts import FEATURES, Column, Kind, Learner, Schema, Task
 from steelyard.levers.training.parts import MODALITY
 from steelyard.recipe import Plan, Settings, Step
+from steelyard.search.fitting import refusal_of
 
 WHOLE = frozenset({Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TOKENS, Kind.SEQUENCE})
 """Kinds whose columns are worth a model of their own."""
+
+
+def starters(
+    learners: Sequence[Learner], task: Task, schema: Schema, asked: Collection[str] = ()
+) -> tuple[list[Learner], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return which learners may start, what those read that read some columns alone, and why others may not.
+
+    Those that need a kind of column which the table does not have are summed up in one sentence, unless they were
+    ``asked`` for by name; of those that are made for another problem nothing is said.
+    """
+    willing, reads, sentences = [], {}, []
+    foreign: dict[Kind, list[str]] = {}
+    for learner in learners:
+        refusal = refusal_of(learner, task, schema)
+        columns = None if refusal is None else readable(learner, task, schema)
+        if refusal is None or columns is not None:
+            willing.append(learner)
+        if columns is not None:
+            reads[learner.name] = columns
+        elif refusal is None or task.problem not in getattr(learner, "problems", {task.problem}):
+            continue
+        elif refusal.lacks is not None and learner.name not in asked:
+            foreign.setdefault(refusal.lacks, []).append(learner.name)
+        else:
+            sentences.append(f"{learner.name} was left out: {refusal.sentence}")
+    if foreign:
+        which = "; ".join(f"{kind.value} ({', '.join(names)})" for kind, names in foreign.items())
+        sentences.append(f"Learners of kinds of columns that this table does not have were left out: {which}.")
+    return willing, reads, tuple(sentences)
 
 
 def readable(learner: Learner, task: Task, schema: Schema) -> tuple[str, ...] | None:

@@ -78,7 +78,8 @@ def refuse_other_tables(learner: str, task: Task, schema: Schema) -> Refusal | N
     if not sequences:
         return Refusal(
             f"{learner} reads sequences of readings, and this table has none: say under `sequence` how they are "
-            "gathered, or use 'linear' or 'lightgbm'."
+            "gathered, or use 'linear' or 'lightgbm'.",
+            lacks=Kind.SEQUENCE,
         )
     others = [column.name for column in schema.features if column is not sequences[0]]
     if others:

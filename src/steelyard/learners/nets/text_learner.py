@@ -63,7 +63,8 @@ class TextNet(NetLearner):
         if not schema.of(Kind.TEXT):
             return Refusal(
                 f"{self.name} reads text, and this table has none: use 'linear' or 'lightgbm', "
-                "or list a column of text under `columns.text`."
+                "or list a column of text under `columns.text`.",
+                lacks=Kind.TEXT,
             )
         others = [column.name for column in schema.features if column.kind is not Kind.TEXT]
         if others:
