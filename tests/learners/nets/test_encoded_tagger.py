@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.bundle.tagging import TagModel
-from steelyard.contracts import Feed
+from steelyard.contracts import Feed, Problem, Schema, Task
 from steelyard.data.coerce import objects
 from steelyard.errors import BundleRefused
-from steelyard.learners._pieces import CheckpointAbsent, folder_of, is_there
+from steelyard.learners.nets._encoded_tagger import EncodedTagger
+from steelyard.learners.pretrained.checkpoints import find
 from steelyard.recipe import Plan, Settings
 from steelyard.testing.pupils import Watch
 from steelyard.testing.scenes import tagged
@@ -87,7 +89,7 @@ def test_what_looks_like_a_special_piece_is_text(tokenizer):
 
 
 def test_a_file_that_is_no_tokenizer_and_a_length_of_nothing_are_refused(tokenizer):
-    with pytest.raises(BundleRefused, match="cannot be read"):
+    with pytest.raises(BundleRefused, match="no tokenizer that this"):
         read(b"{}", [("ann",)])
     with pytest.raises(BundleRefused, match="from 3 to"):
         read(tokenizer, [("ann",)], length=2)
@@ -124,32 +126,23 @@ def folder(tmp_path_factory, tokenizer):
     return home
 
 
-@pytest.mark.slow
-def test_the_encoder_computes_what_transformers_does(folder, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    from steelyard.learners.nets._bert import read_bert
-
-    own = read_bert(folder, 0.1).eval()
-    theirs = transformers.BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
-    ids, mask = torch.tensor([[2, 7, 8, 3], [2, 5, 3, 0]]), torch.tensor([[1.0] * 4, [1.0] * 3 + [0.0]])
-    with torch.no_grad():
-        one = own(ids, mask, torch.zeros(2, 4, 16))
-        other = theirs(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-    assert float((one - other)[mask > 0].abs().max()) < 1e-5
+@pytest.fixture(scope="module")
+def task(folder):
+    """Return rows of tokens with tags, to be read with the tiny checkpoint."""
+    plain, mark = tagged(), find(str(folder)).mark
+    columns = tuple(replace(column, checkpoints=(mark,)) for column in plain.schema.columns)
+    return replace(plain, schema=Schema(columns))
 
 
 @pytest.mark.slow
-def test_it_trains_ships_and_tags_what_it_did_not_read_with_o(folder, monkeypatch):
-    pytest.importorskip("torch")
-    from steelyard.learners.nets import _encoded_tagger
-
-    monkeypatch.setattr(_encoded_tagger, "folder_of", lambda _: folder)
-    one = tagged()
+def test_it_trains_ships_and_tags_what_it_did_not_read_with_o(task):
+    pytest.importorskip("transformers")
     plan = Plan(settings=Settings(epochs=2, length=16))
-    fitted = _encoded_tagger.EncodedTagger().fit(plan, one.train, one.valid, one.work, Watch())
-    model = TagModel(fitted.export(), one.task, one.schema, threads=1)
-    columns = {"words": objects([*one.valid.columns["words"][:8], (), ("Oslo",) * 60, ("\u200b",)])}
+    fitted = EncodedTagger().fit(plan, task.train, task.valid, task.work, Watch())
+    artefact = fitted.export()
+    assert "bert" in artefact.pretrained
+    model = TagModel(artefact, task.task, task.schema, threads=1)
+    columns = {"words": objects([*task.valid.columns["words"][:8], (), ("Oslo",) * 60, ("\u200b",)])}
     answer, own = model.answer(columns), fitted.scores(columns)
     for shipped, framework in zip(answer.scores, own, strict=True):
         np.testing.assert_allclose(shipped, framework, atol=1e-4)
@@ -157,26 +150,33 @@ def test_it_trains_ships_and_tags_what_it_did_not_read_with_o(folder, monkeypatc
     assert answer.decided[10].tolist() == [0]
 
 
-def test_an_absent_checkpoint_is_refused_with_the_ways_to_provide_one(tmp_path):
-    with pytest.raises(CheckpointAbsent, match="pip install"):
-        folder_of("no-such-encoder")
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "tokenizer.json").write_text("{}")
-    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
-    with pytest.raises(CheckpointAbsent, match=r"model\.safetensors.*pickle"):
-        folder_of(str(tmp_path))
-    assert not is_there("no such/encoder")
-
-
 @pytest.mark.slow
-def test_a_checkpoint_of_another_architecture_or_without_weights_is_refused(folder, tmp_path):
-    torch, library = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
-    from steelyard.learners.nets._bert import read_bert
+def test_its_graph_answers_as_the_net_once_all_weights_have_moved(folder):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from steelyard.learners._graph import session
+    from steelyard.learners.pretrained.tags import TagNet, graph_of
 
-    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "model_type": "gpt2"}))
-    with pytest.raises(CheckpointAbsent, match="gpt2"):
-        read_bert(tmp_path, 0.0)
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    library.save_file({"embeddings.LayerNorm.bias": torch.zeros(16)}, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointAbsent, match="lacks the weights"):
-        read_bert(tmp_path, 0.0)
+    classes = ("O", "B-x", "I-x")
+    net = TagNet(find(str(folder)), classes, dropout=0.1).eval()
+    with torch.no_grad():
+        for number, weight in enumerate(net.parameters()):
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(number)) * 0.1)
+    inputs = {
+        "ids": torch.tensor([[2, 4, 7, 8, 3], [2, 6, 3, 0, 0]]),
+        "mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
+        "looks": torch.tensor([[0, 1, 2, 2, 0], [0, 3, 0, 0, 0]]),
+        "first": torch.tensor([[1, 2], [1, 0]]),
+    }
+    graph = graph_of(net, tuple(inputs), Task(problem=Problem.TAGGING, target="t", aim="entity_f1", classes=classes))
+    (found,) = session(graph, threads=1).run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, net(inputs).softmax(-1).numpy(), atol=1e-5)
+    assert found[1, 1].argmax() == 0
+
+
+def test_a_table_without_an_encoder_for_its_text_is_refused(task):
+    nothing = tuple(replace(column, checkpoints=("no-such-encoder@123",)) for column in task.schema.columns)
+    refusal = EncodedTagger().accepts(task.task, Schema(nothing))
+    assert "finds no pretrained encoder" in refusal.sentence
+    assert EncodedTagger().accepts(task.task, task.schema) is None

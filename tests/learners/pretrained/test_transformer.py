@@ -9,10 +9,9 @@ import onnx
 import pytest
 
 from steelyard.bundle import About, load, write
-from steelyard.contracts import OF_ROWS, Problem, Task, Work
+from steelyard.contracts import OF_ROWS, Problem, Work
 from steelyard.learners._settings import SettingsRefused
 from steelyard.learners._transformer import Transformer
-from steelyard.learners.nets.scale import Scale
 from steelyard.learners.pretrained.checkpoints import find
 from steelyard.recipe import Plan, Settings, Step, Train
 from steelyard.testing import check_learner
@@ -174,26 +173,6 @@ def test_a_checkpoint_whose_shapes_are_not_what_it_says_is_not_trained(letters, 
     part = Step(lever="pretrained", settings=Settings(checkpoint=find(str(folder)).mark))
     with pytest.raises(CheckpointRefused, match="of another shape"):
         fit(one, Plan(parts=(part,)))
-
-
-def test_a_tagging_head_answers_each_word_by_its_first_piece(tiny):
-    torch = pytest.importorskip("torch")
-    from steelyard.learners._graph import session
-    from steelyard.learners.pretrained.fitted import graph_of
-    from steelyard.learners.pretrained.net import EncoderNet, encoder_of
-
-    checkpoint = find(str(tiny("bert")))
-    net = EncoderNet(encoder_of(checkpoint), checkpoint.architecture, width=(16, 3), pooling=None).eval()
-    task = Task(problem=Problem.TAGGING, target="tags", aim="entity_f1", classes=("O", "B-x", "I-x"))
-    inputs = {
-        "ids": torch.tensor([[2, 4, 19, 5, 3], [2, 6, 3, 0, 0]]),
-        "mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
-        "first": torch.tensor([[1, 3], [1, 0]]),
-    }
-    graph = graph_of(net, ("ids", "mask", "first"), task, Scale())
-    (found,) = session(graph, threads=1).run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
-    with torch.inference_mode():
-        assert np.abs(found - net(inputs).softmax(-1).numpy()).max() < 1e-5
 
 
 def test_a_table_that_is_not_one_text_is_refused(letters):

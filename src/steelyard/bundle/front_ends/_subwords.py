@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,23 +12,21 @@ from numpy.typing import NDArray
 from steelyard.bundle.front_ends._token_chars import look
 from steelyard.bundle.front_ends.base import Cells, Tensors, column, options_of, shape_of
 from steelyard.bundle.front_ends.token_looks import cut
+from steelyard.bundle.front_ends.tokenizing import LONGEST, read_tokenizer, whole
 from steelyard.contracts import Columns, Feed, Kind
 from steelyard.errors import BundleRefused, nearest
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-LONGEST = 8192
-"""Most pieces of a row that an option may ask for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Subwords:
     """Four tensors of n rows, S pieces in the longest row and T tokens.
 
-    ``inputs``: int64 ids of pieces (n, S), padded behind; the mask of pieces, float32 (n, S); int64 ways to be written
-    of each piece's token (n, S), 0 for special pieces, since many encoders read lower case alone; and int64 places of
-    the first piece of each token (n, T). The place 0 belongs to a special piece: it stands for tokens without a piece
+    ``inputs``, all int64: ids of pieces (n, S), padded behind; the mask of pieces (n, S); ways to be written of each
+    piece's token (n, S), 0 for special pieces, since many encoders read lower case alone; and places of the first piece
+    of each token (n, T). The place 0 belongs to a special piece: it stands for tokens without a piece
     of their own, for those behind the end of a row, and for those beyond ``length`` pieces, which are not read.
 
     Options: ``tokenizer`` (name of the file, a ``tokenizer.json`` of the library ``tokenizers``), ``length`` (most
@@ -71,12 +67,6 @@ Row = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Ids of pieces, ways to be written of their tokens, and the first piece of each token."""
 
 
-@functools.cache
-def _library() -> Any:
-    """Load the library when the first tokenizer is read."""
-    return importlib.import_module("tokenizers")
-
-
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """Cuts tokens into pieces."""
@@ -95,18 +85,12 @@ class Pieces:
         """
         if not 3 <= length <= LONGEST:
             raise BundleRefused(f"front end 'subwords': length must be from 3 to {LONGEST} pieces; got {length!r}")
-        try:
-            tokenizer = _library().Tokenizer.from_str(content.decode())
-        except Exception as problem:  # noqa: BLE001 - the library raises nothing narrower
-            raise BundleRefused(f"the tokenizer of 'subwords' cannot be read ({problem}); export it again") from None
-        tokenizer.encode_special_tokens = True  # what looks like a special piece in a text is text
-        tokenizer.enable_truncation(length)
-        tokenizer.no_padding()
+        tokenizer = read_tokenizer(content, name="the tokenizer of 'subwords'", length=length)
         return cls(tokenizer, pad)
 
     def of(self, tokens: Sequence[str]) -> Row:
         """Return the pieces of a row."""
-        found = self.tokenizer.encode([_whole(cut(token)) for token in tokens], is_pretokenized=True)
+        found = self.tokenizer.encode([whole(cut(token)) for token in tokens], is_pretokenized=True)
         first, looks = np.zeros(len(tokens), np.int64), np.zeros(len(found.ids), np.int64)
         for place, token in reversed(list(enumerate(found.word_ids))):
             if token is not None:
@@ -118,14 +102,9 @@ class Pieces:
         pieces = max((len(ids) for ids, _, _ in rows), default=1) or 1
         tokens = max((len(first) for _, _, first in rows), default=1) or 1
         ids = np.full((len(rows), pieces), self.pad, np.int64)
-        looks, mask = np.zeros_like(ids), np.zeros((len(rows), pieces), np.float32)
+        looks, mask = np.zeros_like(ids), np.zeros_like(ids)
         first = np.zeros((len(rows), tokens), np.int64)
         for place, (own, written, begins) in enumerate(rows):
-            ids[place, : len(own)], mask[place, : len(own)] = own, 1.0
+            ids[place, : len(own)], mask[place, : len(own)] = own, 1
             looks[place, : len(own)], first[place, : len(begins)] = written, begins
         return ids, mask, looks, first
-
-
-def _whole(token: str) -> str:
-    """Return a token that can be written as UTF-8: a half of a pair of surrogates becomes a question mark."""
-    return token if token.isascii() else token.encode("utf-8", "replace").decode("utf-8")

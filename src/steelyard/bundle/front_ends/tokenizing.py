@@ -130,12 +130,12 @@ class Cutter:
 
     def _cut(self, texts: Sequence[str]) -> Cut:
         most = self.length * CHARACTERS_A_TOKEN
-        read = [_whole(text if len(text) <= most else text[:most]) for text in texts]
+        read = [whole(text if len(text) <= most else text[:most]) for text in texts]
         found = self.tokenizer.encode(read[0], read[1] if len(read) == 2 else None)
         return found.ids, found.type_ids
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """Return a text that can be written as UTF-8: a half of a pair of surrogates becomes a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
@@ -175,9 +175,7 @@ def read_tokenizer(content: bytes, *, name: str, length: int, pair: bool = False
         ) from None
     framing = tokenizer.num_special_tokens_to_add(pair)
     if framing + 1 + pair > length:
-        raise BundleRefused(
-            f"front end 'tokens': a length of {length} leaves no room beside {framing} special tokens; raise it"
-        )
+        raise BundleRefused(f"{name}: a length of {length} leaves no room beside {framing} special tokens; raise it")
     tokenizer.no_padding()
     tokenizer.enable_truncation(length)
     tokenizer.encode_special_tokens = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from onnx import TensorProto
 
 from steelyard.contracts import Artefact, Problem, Task
 from steelyard.learners._graph import Graph
@@ -13,7 +12,7 @@ from steelyard.learners._head import seal
 from steelyard.learners.nets.fitted import FittedNet
 from steelyard.learners.nets.scale import Scale
 from steelyard.learners.pretrained.architectures import Affine
-from steelyard.learners.pretrained.graph import hidden, pooled, tokens
+from steelyard.learners.pretrained.graph import affine, hidden, pooled, tokens
 from steelyard.learners.pretrained.net import EncoderNet
 from steelyard.learners.pretrained.pieces import Pieces
 from steelyard.learners.pretrained.tuning import shipped_weights
@@ -50,28 +49,14 @@ def graph_of(net: EncoderNet, inputs: tuple[str, ...], task: Task, scale: Scale)
     Parameters
     ----------
     inputs
-        The names of ids and mask; of a tagging a third, the place of each word's first piece, int64 (n, words).
+        The names of ids and mask.
     """
     graph, weights = Graph(), shipped_weights(net)
-    ids, there = tokens(graph, *inputs[:2])
+    ids, there = tokens(graph, *inputs)
     state = hidden(graph, weights, ids, there)
     head = _head(net, task, scale)
-    if net.pooling is None:
-        return _tags(graph, state, inputs[2], head, task)
     vector = pooled(graph, state, there, net.pooling)
-    return seal(graph, _sums(graph, vector, head), task)
-
-
-def _sums(graph: Graph, vector: str, head: Affine) -> str:
-    return graph.add("Add", graph.add("MatMul", vector, graph.constant(head.slopes)), graph.constant(head.offsets))
-
-
-def _tags(graph: Graph, state: str, first: str, head: Affine, task: Task) -> bytes:
-    graph.input(first, TensorProto.INT64, ["n", "words"])
-    places = graph.add("Unsqueeze", first, graph.constant(np.array([2], np.int64)))
-    sums = _sums(graph, graph.add("GatherND", state, places, batch_dims=1), head)
-    scores = graph.add("Softmax", sums, axis=-1, output="scores")
-    return graph.seal((scores, TensorProto.FLOAT, ["n", "words", task.width]))
+    return seal(graph, affine(graph, head, vector), task)
 
 
 def _head(net: EncoderNet, task: Task, scale: Scale) -> Affine:

@@ -20,7 +20,7 @@ def tokens(graph: Graph, ids: str, mask: str) -> tuple[str, str]:
     return ids, graph.add("Cast", mask, to=TensorProto.FLOAT)
 
 
-def hidden(graph: Graph, weights: Weights, ids: str, there: str) -> str:
+def hidden(graph: Graph, weights: Weights, ids: str, there: str, *, beside: str = "") -> str:
     """Add an encoder; returns its float32 vectors, shape (n, tokens, width).
 
     Parameters
@@ -29,11 +29,14 @@ def hidden(graph: Graph, weights: Weights, ids: str, there: str) -> str:
         int64, shape (n, tokens).
     there
         float32 of that shape: 1 where there is a token, 0 where there is padding.
+    beside
+        float32, shape (n, tokens, width): what is added to what goes into the first layer.
     """
     build = _Builder(graph, weights)
     away = graph.add("Sub", build.number(1.0), there)
     bias = graph.add("Unsqueeze", graph.add("Mul", away, build.number(FAR)), build.ints(1, 2))
     state = build.embedded(ids)
+    state = graph.add("Add", state, beside) if beside else state
     for layer in weights.layers:
         state = build.layer(layer, state, bias)
     return state
@@ -57,6 +60,12 @@ def pooled(graph: Graph, state: str, there: str, how: str, *, unit: bool = True)
         return vector
     length = graph.add("ReduceL2", vector, graph.constant(np.array([1], np.int64)), keepdims=1)
     return graph.add("Div", vector, graph.add("Max", length, graph.constant(np.array(TINY, np.float32))))
+
+
+def affine(graph: Graph, part: Affine, state: str) -> str:
+    """Add ``state @ slopes + offsets``."""
+    product = graph.add("MatMul", state, graph.constant(np.ascontiguousarray(part.slopes)))
+    return graph.add("Add", product, graph.constant(part.offsets))
 
 
 class _Builder:
@@ -128,9 +137,8 @@ class _Builder:
         inner = self._graph.add("Gelu", self.affine(adapter.down, state))
         return self._graph.add("Add", state, self.affine(adapter.up, inner))
 
-    def affine(self, affine: Affine, state: str) -> str:
-        product = self._graph.add("MatMul", state, self._graph.constant(np.ascontiguousarray(affine.slopes)))
-        return self._graph.add("Add", product, self._graph.constant(affine.offsets))
+    def affine(self, part: Affine, state: str) -> str:
+        return affine(self._graph, part, state)
 
     def norm(self, norm: Norm, state: str) -> str:
         gain, offset = (self._graph.constant(part) for part in (norm.gain, norm.offset))

@@ -68,8 +68,7 @@ class EncoderNet(nn.Module):
     width
         Numbers a token, and score columns.
     pooling
-        How a text's vectors become one, of length 1; ``None`` for a tagging, which answers each word by the vector of
-        its first piece.
+        How a text's vectors become one, of length 1.
     below
         The lowest layers that are not trained; inputs may hold their output as ``hidden`` instead of ``ids``.
     gradual
@@ -82,7 +81,7 @@ class EncoderNet(nn.Module):
         architecture: Architecture,
         *,
         width: tuple[int, int],
-        pooling: str | None,
+        pooling: str = "mean",
         below: int = 0,
         gradual: int = 0,
     ) -> None:
@@ -130,21 +129,18 @@ class EncoderNet(nn.Module):
         return self
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Return logits or values, (n, width); of a tagging (n, words, classes)."""
+        """Return logits or values, shape (n, width)."""
         answers: Tensor = self.head(self.vectors(inputs))
         return answers
 
     def vectors(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Return what the head reads: a vector a text, (n, width), or a word, (n, words, width)."""
+        """Return what the head reads: a vector a text, shape (n, width)."""
         mask = inputs["mask"]
         state = inputs.get("hidden")
         if state is None:
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.below):
                 state = self.through(self.embedded(inputs["ids"]), mask, 0, self.below)
         state = self.through(state, mask, self.below, len(self.layers))
-        if self.pooling is None:
-            places = inputs["first"].unsqueeze(-1).expand(-1, -1, state.shape[-1])
-            return state.gather(1, places)
         return self.pooled(state, mask)
 
     def embedded(self, ids: Tensor) -> Tensor:
