@@ -12,7 +12,7 @@ PIP    := -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help test-endings test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money bench-deep experience baseline clean preflight
+.PHONY: help test-endings test-mlflow try-it install demo test coverage test-all test-slow lint format types docs readme test-clients fuzz-serve proto bench-start bench-examples bench-replay bench-tables bench-serve bench-capacity bench-money bench-deep bench-shrink experience baseline clean preflight
 
 help:  ## Tell what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -127,6 +127,10 @@ bench-money: install  ## Ledger, equality, intervals, decisions in money, label 
 DEEP_SETS := pays text pretrained tagging images ablation sound sensors series precision stress
 bench-deep: install  ## Nets beside cheap models: text, tags, images, sound, sensors, series, precision (MINUTES, ONLY, DEEP_SETS)
 	@short=0; for each in $(DEEP_SETS); do echo "== $$each"; $(BIN)/python benchmarks/deep/$$each.py || short=1; done; exit $$short
+
+SHRINK ?= guard graphs banking77 images tables rivals browser exits network
+bench-shrink: install  ## Shrunk models beside their parents: ladders, the guard, rivals, the browser, other exits (MINUTES, ONLY, SHRINK)
+	@short=0; for each in $(SHRINK); do echo "== $$each"; $(BIN)/python benchmarks/shrink/$$each.py || short=1; done; exit $$short
 
 experience: install  ## Fit what the search knows beforehand on the published results
 	$(BIN)/python benchmarks/replay/fit.py
