@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,6 +25,8 @@ from steelyard.contracts import (
 )
 from steelyard.recipe import Plan, Settings, Train
 from steelyard.units import Estimate, Seconds
+
+sys.path.insert(0, str(Path(__file__).parent))  # where `finished_models` is
 
 SPACES = {
     "trees": Space(

@@ -48,6 +48,7 @@ LEVERS = {
     "learning-rate-finder",
     "local-sgd",
     "mixed-precision",
+    "prune",
     "quantile",
     "quantise",
     "regularise",
@@ -60,6 +61,8 @@ LEVERS = {
     "threshold",
     "tune",
 }
+LONG_LEVERS = {"prune"}
+"""Levers that train a net in every situation, which needs PyTorch and more time."""
 _OF_TOKENS = "checked on the scene of tokens, which has one problem alone, by tests/learners"
 _OF_CHECKPOINTS = "needs a checkpoint, which no scene has; checked with small ones in tests/learners/pretrained"
 _OF_SERIES = "forecasts alone: checked on series in tests/learners/test_forecasting_learners.py"
@@ -128,6 +131,14 @@ def test_a_registered_learner_accepts_some_scene(name):
     assert any(accepts(Pupil(learner=made, scene=scene(kind, Problem.BINARY))) for kind in COLUMNS)
 
 
-@pytest.mark.parametrize("name", sorted(LEVERS))
+def marked(name):
+    """Return a lever's name with what it needs to be checked."""
+    marks = [pytest.mark.slow, pytest.mark.deep] if name in LONG_LEVERS else []
+    return pytest.param(name, marks=marks, id=name)
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in sorted(LEVERS)])
 def test_a_registered_lever_keeps_its_contract(name):
+    if name in LONG_LEVERS:
+        pytest.importorskip("torch", reason="the extra `deep` is not installed")
     check_lever(name)
