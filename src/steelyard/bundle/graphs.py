@@ -16,6 +16,7 @@ QUANTISED = frozenset(
         "DequantizeLinear",
         "DynamicQuantizeLSTM",
         "DynamicQuantizeMatMul",
+        "GatherBlockQuantized",
         "MatMulIntegerToFloat",
         "MatMulNBits",
         "QAttention",
