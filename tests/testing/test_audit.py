@@ -43,7 +43,9 @@ LEVERS = {
     "distil",
     "early-stopping",
     "ensemble",
+    "factorise",
     "features",
+    "fuse",
     "gradient-accumulation",
     "learning-rate-finder",
     "local-sgd",
@@ -74,6 +76,7 @@ EXCLUDED: dict[str, str] = {
     "embed-linear": _OF_CHECKPOINTS,
     "transformer": _OF_CHECKPOINTS,
     **dict.fromkeys(("adapter", "freeze", "ia3", "lora", "prefix", "pretrained"), _OF_CHECKPOINTS),
+    "vocabulary": "situations hold no text with a tokenizer; tests/levers/test_vocabulary.py gives it one",
     "entity-threshold": "situations hold no rows of tags; tests/levers/test_entity_threshold.py checks it on its own",
     **dict.fromkeys(("seasonal-naive", "theta", "dlinear", "gbdt-lags", "stgcn"), _OF_SERIES),
 }

@@ -38,6 +38,8 @@ QUANTISED = frozenset(
 )
 """Operators of ``com.microsoft`` that a graph may use: those that quantisation puts in. Others read files
 (``EPContext``) or belong to no standard."""
+FUSED = frozenset({"MultiHeadAttention"})
+"""Operators of ``com.microsoft`` beside those: what the lever ``fuse`` puts in the place of several."""
 
 _DEEPEST = 32
 
@@ -99,7 +101,7 @@ def check_graph(graph: bytes) -> Seen:
     for domain, operator in sorted(seen.operators):
         if domain not in seen.opsets:
             raise BundleRefused(f"the graph uses {domain}.{operator} of an operator set that it does not import")
-        if domain == "com.microsoft" and operator not in QUANTISED:
+        if domain == "com.microsoft" and operator not in QUANTISED | FUSED:
             raise BundleRefused(f"the graph uses {domain}.{operator}, which is none of the quantised operators allowed")
     return seen
 

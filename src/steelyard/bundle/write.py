@@ -14,7 +14,7 @@ from typing import Any
 from steelyard import recipe as recipes
 from steelyard.bundle import disk
 from steelyard.bundle.card import card
-from steelyard.bundle.graphs import check_graph
+from steelyard.bundle.graphs import check_graph, look
 from steelyard.bundle.manifest import (
     CARD,
     FILES,
@@ -82,7 +82,7 @@ def write(folder: Path, model: Artefact | Joined, about: About) -> None:
         fingerprint=about.fingerprint,
         model=described,
         files={},
-        extra={**about.extra, **_origin(model)},
+        extra={**about.extra, **_origin(model), **_operators(model)},
     )
     files[CARD] = card(manifest, about.recipe, sum(map(len, files.values()))).encode(errors="surrogatepass")
     listed = {name: File.of(content) for name, content in sorted(files.items())}
@@ -93,6 +93,13 @@ def write(folder: Path, model: Artefact | Joined, about: About) -> None:
 def _origin(model: Artefact | Joined) -> dict[str, str]:
     """Return where weights came from that were trained before, if there are any."""
     return {"pretrained": model.pretrained} if isinstance(model, Artefact) and model.pretrained else {}
+
+
+def _operators(model: Artefact | Joined) -> dict[str, list[str]]:
+    """Return the operators that a graph needs of ONNX Runtime beside the standard ones, if there are any."""
+    seen = look(model.graph).operators if isinstance(model, Artefact) else {}
+    own = sorted(name for domain, name in seen if domain == "com.microsoft")
+    return {"operators": own} if own else {}
 
 
 def amend(folder: Path, more: Mapping[str, Any]) -> None:

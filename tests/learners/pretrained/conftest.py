@@ -25,6 +25,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "roberta": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24},
     "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
+    "wide": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128},
 }
 
 
@@ -59,7 +60,8 @@ def _written(folder: Path, kind: str) -> Path:
     shape = {"vocab_size": len(WORDS), "max_position_embeddings": 48, "pad_token_id": 0, **SHAPES[kind]}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(kind, **shape))
+        family = "bert" if kind == "wide" else kind
+        model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(family, **shape))
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
                 parameter.data.normal_(0.0, 1.0 if "word_embeddings" in name else 0.2)
