@@ -6,11 +6,14 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from steelyard.contracts import Answer, Column, Ending, Kind, Problem, Schema, Split, Task, Work
 from steelyard.learners._settings import SettingsRefused
-from steelyard.levers.shrinking._distil import HEAVY, Distil
+from steelyard.levers.shrinking._distil import Distil
 from steelyard.levers.shrinking._munge import munge
-from steelyard.recipe import Combine, Plan, Settings, Step, Train
+from steelyard.levers.shrinking.lessons import lesson_of, unrolled
+from steelyard.levers.shrinking.students import HEAVY
+from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train
 from steelyard.testing import check_lever
 from steelyard.testing.hands import Hand
+from steelyard.testing.pupils import Watch
 from steelyard.testing.situations import led_by_an_ensemble
 from steelyard.units import Estimate, Seconds
 
@@ -43,7 +46,7 @@ def test_it_keeps_its_contract():
 def test_a_row_counts_for_each_class_by_what_the_teacher_gives_it(tumours, meter):
     rows, work = tumours
     rows = replace(rows, weights=np.linspace(1, 2, len(rows)))
-    lesson = Distil().teach(rows, doubting, Settings(synthetic=0.0), work, meter)
+    lesson = unrolled(Distil().teach(rows, doubting, Settings(synthetic=0.0), work, meter))
     sure = rows.columns["mean radius"] < 13
     assert len(lesson) == sure.sum() + 2 * (~sure).sum(), "a class of one in a thousand has a row of its own"
     for number in (np.flatnonzero(sure)[0], np.flatnonzero(~sure)[0]):
@@ -55,7 +58,7 @@ def test_a_row_counts_for_each_class_by_what_the_teacher_gives_it(tumours, meter
 def test_the_truth_is_not_looked_at(tumours, meter):
     rows, work = tumours
     turned = replace(rows, target=1 - rows.target)
-    one, other = (Distil().teach(r, doubting, Settings(), work, meter) for r in (rows, turned))
+    one, other = (unrolled(Distil().teach(r, doubting, Settings(), work, meter)) for r in (rows, turned))
     np.testing.assert_array_equal(one.target, other.target)
     np.testing.assert_array_equal(one.weights, other.weights)
 
@@ -82,6 +85,7 @@ def test_when_half_the_time_is_gone_the_teacher_is_asked_no_more(tumours, meter)
     clock = iter([100.0] + [40.0] * 99)
     meter.remaining = lambda: Seconds(next(clock))
     lesson = Distil().teach(rows.take(np.arange(9_000) % len(rows)), doubting, Settings(synthetic=1.0), work, meter)
+    assert len(lesson) == 8_192
     assert len(np.unique(lesson.rows)) > 500, "the rows asked about are the first ones, not a sample"
     assert "8,192 of 18,000 rows" in meter.notes[0]
 
@@ -200,3 +204,166 @@ def test_more_teachers_and_rows_cost_more():
     (_, few), *_ = Hand(lever=Distil(), situation=one).moves()
     (_, many), *_ = Hand(lever=Distil(), situation=one).moves(replace(one.context, rows=2 * one.context.rows))
     assert many.prior.seconds.value > 1.3 * few.prior.seconds.value
+
+
+# ------------------------------------------------------------------------------------- texts, pictures, encoders
+
+
+def test_made_texts_are_words_of_real_ones_and_not_copies(random):
+    texts = np.array(["my card has not come yet and I wait for it", "one", "", "the fee is wrong"], object)
+    schema = Schema((Column(name="note", kind=Kind.TEXT),))
+    rows = Split({"note": texts}, np.arange(4), np.arange(4))
+    made = munge(rows, 400, schema, random)
+    assert np.bincount(made.rows).tolist() == [100] * 4
+    for cell, number in zip(made.columns["note"], made.rows, strict=True):
+        words, own = cell.split(), str(texts[number]).split()
+        assert set(words) <= set(own)
+        assert len(words) <= len(own)
+        assert bool(words) == bool(own), "a text lost all of its words"
+    first = made.columns["note"][made.rows == 0]
+    assert len(set(first)) > 50, "texts are copied"
+    places = {word: place for place, word in enumerate(texts[0].split())}
+    assert any(np.any(np.diff([places[word] for word in cell.split()]) < 0) for cell in first), "no word is moved"
+    assert {c.split()[0] for c in first} > {"my"}, "no text begins elsewhere"
+
+
+def test_where_words_are_not_spaced_characters_are_lost_and_moved(random):
+    texts = np.array(["今天天气很好我们去公园"], object)
+    schema = Schema((Column(name="note", kind=Kind.TEXT, spaced=False),))
+    rows = Split({"note": np.repeat(texts, 2)}, np.zeros(2), np.arange(2))
+    made = munge(rows, 60, schema, random).columns["note"]
+    assert len(set(made)) > 30
+    assert all(set(cell) <= set(texts[0]) and " " not in cell for cell in made)
+
+
+def test_made_pictures_are_crops_of_real_ones_at_their_own_size(random):
+    shades = np.tile(np.arange(12, dtype=np.uint8) * 20, (8, 1))
+    colour = np.stack([shades, shades // 2, shades // 4], axis=2)
+    cells = np.empty(2, object)
+    cells[:] = [shades, colour]
+    schema = Schema((Column(name="seen", kind=Kind.IMAGE),))
+    made = munge(Split({"seen": cells}, np.array([0, 1]), np.arange(2)), 40, schema, random)
+    turned = 0
+    for cell, number in zip(made.columns["seen"], made.rows, strict=True):
+        assert cell.dtype == np.uint8
+        assert cell.shape == cells[number].shape
+        line = (cell if cell.ndim == 2 else cell[..., 0]).astype(int).mean(axis=0)
+        steps = np.sign(np.diff(line))
+        assert abs(steps.sum()) >= len(steps) - 2, "a crop of shades that rise falls nowhere"
+        turned += steps.sum() < 0
+    assert 8 < turned < 32
+
+
+def test_a_temperature_is_for_students_that_take_it(tumours, meter):
+    rows, work = tumours
+    with pytest.raises(SettingsRefused, match="takes no temperature"):
+        Distil().student(Settings(learner="lightgbm", temperature=2.0))
+    with pytest.raises(SettingsRefused, match="takes no temperature"):
+        Distil().teach(rows, doubting, Settings(learner="linear", temperature=2.0), work, meter)
+    lesson = Distil().teach(rows, doubting, Settings(learner="text-cnn", temperature=2.0), work, meter).lesson
+    assert lesson.temperature == 2.0
+
+
+def test_of_real_rows_a_share_is_the_truths_of_made_ones_none(tumours, meter):
+    rows, work = tumours
+    lesson = Distil().teach(rows, doubting, Settings(synthetic=1.0, trust=0.7), work, meter)
+    real = np.arange(len(lesson)) < len(rows)
+    np.testing.assert_array_equal(lesson.lesson.trust, np.where(real, 0.7, 1.0))
+    np.testing.assert_array_equal(lesson.target[real], rows.target)
+    np.testing.assert_array_equal(lesson.target[~real], lesson.lesson.scores[~real].argmax(axis=1))
+    flat = unrolled(lesson)
+    first = int(np.flatnonzero((rows.columns["mean radius"] >= 13) & (rows.target == 0))[0])
+    own = flat.weights[(flat.rows == rows.rows[first])][:2]
+    assert own.tolist() == pytest.approx([0.65, 0.35])
+
+
+@pytest.fixture
+def led(trial, context):
+    """What distil proposes for a large model on one column."""
+
+    def make(learner, kind, others=(), plan=None, size=HEAVY):
+        schema = Schema((Column(name="seen", kind=kind),))
+        before = [trial(number, name, value) for number, (name, value) in enumerate(others)]
+        last = heavy(trial(9, aim=0.75, recipe=Train(learner=learner, plan=plan or Plan())), size)
+
+        class Wide:
+            def prior(self, task, schema, rows):
+                return context().learner("trees").prior(task, schema, rows)
+
+            def burden(self, settings):
+                return settings.number("width", 32)
+
+        made = replace(context(*before, last), learner=lambda name: Wide(), schema=schema)
+        return [m.recipe.settings for m in Distil().moves(last, made)]
+
+    return make
+
+
+def test_a_text_model_is_distilled_into_what_reads_text(led):
+    others = [("tfidf-linear", 0.72), ("text-cnn", 0.73), ("lightgbm", 0.72)]
+    found = led("rnn", Kind.TEXT, others)
+    assert [s["learner"] for s in found] == ["lightgbm", "tfidf-linear", "text-cnn"]
+    assert [s["temperature"] for s in found] == [1.0, 1.0, 2.0]
+    assert [s["learner"] for s in led("resnet", Kind.IMAGE, [*others, ("cnn", 0.73)])] == ["cnn"]
+
+
+def test_a_student_of_its_own_learner_is_a_lighter_one(led):
+    others = [("cnn", 0.73)]
+    assert [s["learner"] for s in led("cnn", Kind.IMAGE, others, Plan(settings=Settings(width=64)))] == ["cnn"]
+    assert led("cnn", Kind.IMAGE, others, Plan(settings=Settings(width=8))) == []
+
+
+def test_a_large_encoder_is_proposed_with_half_of_its_layers_then_with_a_third(led, trial, context):
+    (half,) = led("transformer", Kind.TEXT)
+    assert (half["learner"], half["keep"]) == ("encoder", 0.5)
+    assert not led("transformer", Kind.TEXT, size=HEAVY - 1)
+    teacher = heavy(trial(9, aim=0.75, recipe=Train(learner="transformer")))
+    known = trial(10, aim=0.74, recipe=Shrink(lever="distil", parent=teacher.recipe, settings=half))
+    made = replace(context(teacher, known), learner=lambda name: context().learner("trees"), schema=Schema((NOTE,)))
+    (third,) = Distil().moves(teacher, made)
+    assert third.recipe.settings["keep"] == pytest.approx(0.34)
+    assert third.prior.seconds.value < 4 * 1000 * 1e-3, "fewer layers cost less than training all of them as often"
+
+
+def test_what_is_quantised_is_not_cut_and_a_student_has_no_students(led, trial, context):
+    for steps in (("quantise",), ("distil",), ("static-embeddings",)):
+        recipe = Train(learner="transformer")
+        for step in steps:
+            recipe = Shrink(lever=step, parent=recipe)
+        last = heavy(trial(9, aim=0.75, recipe=recipe))
+        made = replace(context(last), learner=lambda name: context().learner("trees"), schema=Schema((NOTE,)))
+        assert not list(Distil().moves(last, made))
+
+
+def test_what_is_cut_out_of_its_teacher_is_no_training():
+    from steelyard.contracts import ShrinkingLever
+    from steelyard.search.distilling import distils
+
+    assert Distil().student(Settings(learner="encoder")) is None
+    assert isinstance(Distil(), ShrinkingLever)
+    own, other = (
+        Shrink(lever="distil", parent=Train(learner="transformer"), settings=Settings(learner=name))
+        for name in ("encoder", "linear")
+    )
+    assert (distils(own), distils(other)) == (False, True)
+
+
+NOTE = Column(name="note", kind=Kind.TEXT)
+
+
+def test_texts_of_like_length_are_asked_together_and_answers_keep_their_rows(random):
+    texts = np.array(["a " * count for count in random.integers(1, 60, 300)], object)
+    asked = []
+
+    def teacher(columns):
+        asked.append([len(cell) for cell in columns["note"]])
+        long = np.array(asked[-1]) / 200
+        scores = np.column_stack([1 - long, long])
+        return Answer(scores, scores.argmax(1))
+
+    task = Task(problem=Problem.BINARY, target="y", aim="roc_auc", classes=("no", "yes"), positive="yes")
+    rows = Split({"note": texts}, np.zeros(300, np.int64), np.arange(300))
+
+    made = lesson_of(rows, rows.take(np.arange(0)), teacher, task, Watch(), random=random)
+    assert asked[0] == sorted(asked[0])
+    np.testing.assert_allclose(made.lesson.scores[:, 1], [len(cell) / 200 for cell in made.columns["note"]])

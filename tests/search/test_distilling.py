@@ -10,8 +10,9 @@ from sklearn.datasets import load_breast_cancer
 from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Answer, Ending, Errand, Job
 from steelyard.data import load, store
-from steelyard.levers.shrinking import _distil
 from steelyard.levers.shrinking._distil import Distil
+from steelyard.levers.shrinking.lessons import unrolled
+from steelyard.levers.shrinking.students import STUDENTS, Student
 from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train
 from steelyard.registry import levers
 from steelyard.search.distilling import teacher_of
@@ -90,7 +91,7 @@ def test_a_student_of_a_blend_comes_near_it_and_is_one_small_graph(tumours, pati
 def test_rounds_are_found_by_rows_of_the_truth_and_repeated_by_the_refit(tumours, patients, monkeypatch):
     from steelyard.learners._lightgbm import LightGBM
 
-    monkeypatch.setitem(_distil.STUDENTS, "lightgbm", Settings(learning_rate=0.3))
+    monkeypatch.setitem(STUDENTS, "lightgbm", Student(settings=Settings(learning_rate=0.3)))
     recipe, plans, honest = taught(PAIR[0], "lightgbm"), [], LightGBM.fit
     rounds = outcome_from_json(execute(patients(recipe))).rounds
     assert len(rounds) == len(tumours[1].partition.parts)
@@ -123,6 +124,25 @@ def test_each_part_is_taught_by_its_own_parent_on_its_own_rows(tumours, patients
         own = load_bundle(Store(folder).place(PAIR[0]) / part.name)
         some = dataset.rows.take(part.score).columns
         np.testing.assert_array_equal(teacher(some).scores, own.answer(some).scores)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_learner_that_takes_lessons_is_told_every_row_once(tumours, patients, monkeypatch, takes):
+    from steelyard.learners._linear import Linear
+
+    given, honest = [], Linear.fit
+
+    def watched(self, plan, train, *more):
+        given.append(train)
+        return honest(self, plan, unrolled(train), *more)
+
+    monkeypatch.setattr(Linear, "fit", watched)
+    monkeypatch.setattr(Linear, "takes_lessons", takes, raising=False)
+    recipe = taught(PAIR[1], synthetic=0.25 if takes else 0.5)
+    assert outcome_from_json(execute(patients(recipe))).ending is Ending.MEASURED
+    for train, part in zip(given, tumours[1].partition.parts, strict=True):
+        assert (train.lesson is not None) == takes
+        assert len(train) == round(1.25 * len(part.fit)) if takes else len(train) > 1.5 * len(part.fit)
 
 
 def test_a_student_reads_no_column_that_its_teacher_does_not(tumours, patients):

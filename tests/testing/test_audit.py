@@ -77,6 +77,7 @@ EXCLUDED: dict[str, str] = {
     "transformer": _OF_CHECKPOINTS,
     **dict.fromkeys(("adapter", "freeze", "ia3", "lora", "prefix", "pretrained"), _OF_CHECKPOINTS),
     "vocabulary": "situations hold no text with a tokenizer; tests/levers/test_vocabulary.py gives it one",
+    "static-embeddings": "needs an encoder of text, which no situation holds; tests/levers/shrinking has one",
     "entity-threshold": "situations hold no rows of tags; tests/levers/test_entity_threshold.py checks it on its own",
     **dict.fromkeys(("seasonal-naive", "theta", "dlinear", "gbdt-lags", "stgcn"), _OF_SERIES),
 }

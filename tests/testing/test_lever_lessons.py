@@ -58,7 +58,23 @@ class InventsAClass(Keeps):
 
 class IsSure(Keeps):
     def spoil(self, lesson):
-        return replace(lesson, target=np.zeros_like(lesson.target))
+        sure = np.eye(lesson.lesson.scores.shape[1])[np.zeros_like(lesson.target)]
+        return replace(lesson, lesson=replace(lesson.lesson, scores=sure))
+
+
+class IsSureOfOneClassARow(Keeps):
+    def spoil(self, lesson):
+        return replace(lesson, target=np.zeros_like(lesson.target), lesson=None)
+
+
+class ForgetsAClass(Keeps):
+    def spoil(self, lesson):
+        return replace(lesson, lesson=replace(lesson.lesson, scores=lesson.lesson.scores[:, 1:]))
+
+
+class TrustsBeyondMeasure(Keeps):
+    def spoil(self, lesson):
+        return replace(lesson, lesson=replace(lesson.lesson, trust=lesson.lesson.trust + 1))
 
 
 class TellsTheTruth(Distil):
@@ -80,7 +96,10 @@ PAIRS = [
     (suite.check_lessons_are_rows_of_the_table, RoundsNumbers, CLASSES),
     (suite.check_lessons_are_rows_of_the_table, WeighsNothing, CLASSES),
     (suite.check_lessons_are_rows_of_the_table, InventsAClass, CLASSES),
+    (suite.check_lessons_are_rows_of_the_table, ForgetsAClass, CLASSES),
+    (suite.check_lessons_are_rows_of_the_table, TrustsBeyondMeasure, CLASSES),
     (suite.check_lessons_say_what_the_teacher_says, IsSure, CLASSES),
+    (suite.check_lessons_say_what_the_teacher_says, IsSureOfOneClassARow, CLASSES),
     (suite.check_lessons_say_what_the_teacher_says, TellsTheTruth, CLASSES),
     (suite.check_lessons_say_what_the_teacher_says, RoundsValues, VALUES),
 ]

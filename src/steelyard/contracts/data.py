@@ -206,6 +206,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a teacher says of some rows, to a student that is to answer alike (distillation); of classes alone.
+
+    ``scores`` holds its probabilities, shape (n, classes). ``trust``, shape (n,), is the share of a row's loss that
+    goes by them, from 0 to 1; the rest goes by the row's own target. ``temperature`` is what logits are divided by,
+    those of teacher and student alike, before they are compared (Hinton, Vinyals, Dean 2015, arXiv:1503.02531).
+    """
+
+    scores: Floats
+    trust: Floats
+    temperature: float = 1.0
+
+    def take(self, index: NDArray[Any]) -> Lesson:
+        """Return what is said of the rows that an index array or a mask selects."""
+        return Lesson(self.scores[index], self.trust[index], self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Some rows of a data set.
 
@@ -224,6 +242,8 @@ class Split:
     scales: Floats | None = None
     """Of a forecasting, shape (n, series): the mean error of the seasonal naive forecast one step ahead within the
     history of each series up to the row (Hyndman, Koehler 2006), NaN where it has none."""
+    lesson: Lesson | None = None
+    """What a teacher says of these rows, where they are a student's and the target is a class."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -234,7 +254,8 @@ class Split:
         weights = None if self.weights is None else self.weights[index]
         amounts = None if self.amounts is None else self.amounts[index]
         scales = None if self.scales is None else self.scales[index]
-        return Split(picked, self.target[index], self.rows[index], weights, amounts, scales)
+        lesson = None if self.lesson is None else self.lesson.take(index)
+        return Split(picked, self.target[index], self.rows[index], weights, amounts, scales, lesson)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,10 +183,13 @@ class ShrinkingLever(Lever, Protocol):
 
 @runtime_checkable
 class DistillingLever(Lever, Protocol):
-    """Shrinks by training a small model, the student, to answer like a finished one, its teacher."""
+    """Shrinks by training a small model, the student, to answer like a finished one, its teacher.
 
-    def student(self, settings: Settings) -> Train:
-        """Return the training of the small model."""
+    One whose students may also be cut out of their teacher's graph is a :class:`ShrinkingLever` too.
+    """
+
+    def student(self, settings: Settings) -> Train | None:
+        """Return the training of the small model; ``None`` where ``apply`` cuts it out of its teacher's graph."""
         ...
 
     def teach(
@@ -194,8 +197,8 @@ class DistillingLever(Lever, Protocol):
     ) -> Split:
         """Return rows for the student: those of ``split``, which the teacher trained on, and others made of them.
 
-        The target is what the teacher answers. Where that is classes, a row stands there once for each class, its
-        weight shared out by the teacher's probabilities.
+        The target is what the teacher answers. Where that is classes, its probabilities are the rows' ``lesson``; for
+        a learner that takes none, a row then stands there once for each class, with the probability as its weight.
         """
         ...
 

@@ -26,8 +26,9 @@ Teacher = Callable[[Columns], Answer]
 
 
 def distils(recipe: Shrink) -> bool:
-    """Tell whether a recipe is a student's, and so trained, rather than a graph made smaller."""
-    return isinstance(levers().get(recipe.lever), DistillingLever)
+    """Tell whether a recipe is a student's, and so trained by a learner, rather than a graph made smaller."""
+    lever = levers().get(recipe.lever)
+    return isinstance(lever, DistillingLever) and lever.student(recipe.settings) is not None
 
 
 def distil_parts(recipe: Shrink, bench: Bench, folder: Path) -> Made:
@@ -66,7 +67,9 @@ def distil_all(recipe: Shrink, bench: Bench, source: Path, folder: Path, *, fit:
 def student_of(recipe: Shrink, bench: Bench, teacher: Teacher) -> Trainer:
     """Return what trains a recipe's student on what a teacher says; it reads no column that the parent does not."""
     lever = cast("DistillingLever", levers().get(recipe.lever))
-    student = _reading(lever.student(recipe.settings), recipe.parent, bench)
+    given = lever.student(recipe.settings)
+    assert given is not None, "what is cut out of its parent's graph is made by applying the lever"
+    student = _reading(given, recipe.parent, bench)
 
     def teach(rows: Split) -> Split:
         taught = lever.teach(rows, teacher, recipe.settings, replace(bench.work, seed=student.seed), bench.meter)

@@ -19,6 +19,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
+from steelyard.levers.shrinking.lessons import unrolled
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
 from steelyard.registry import learners, levers
@@ -56,6 +57,8 @@ class Trainer:
         train, valid = self._rows(rows, early)
         if self.teach is not None:
             train = self.teach(train)
+            if not getattr(self.learner, "takes_lessons", False):
+                train = unrolled(train)
         if rounds is not None:
             plan = replace(plan, rounds=rounds)
         fitted = self.learner.fit(plan, self._seen(train), valid, self.work, meter or bench.meter)

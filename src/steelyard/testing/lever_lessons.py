@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from steelyard.contracts import DistillingLever, Problem, Split
+from steelyard.contracts import DistillingLever, Problem, ShrinkingLever, Split
+from steelyard.levers.shrinking.lessons import unrolled
 from steelyard.recipe import Train
 from steelyard.testing.hands import Hand, act
 
@@ -22,9 +23,14 @@ def yield_checks() -> Iterator[Callable[[Hand], None]]:
 
 
 def check_the_student_is_a_training(hand: Hand) -> None:
-    """See that the student is a training whose rounds are free, so that rows of its own say when it stops."""
+    """See that the student is a training whose rounds are free, so that rows of its own say when it stops.
+
+    It is none where ``apply`` cuts it out of its teacher's graph.
+    """
     assert isinstance(hand.lever, DistillingLever)
     student = hand.lever.student(hand.settings)
+    if student is None and isinstance(hand.lever, ShrinkingLever):
+        return
     assert isinstance(student, Train), f"the student is a {type(student).__name__}, not a training"
     assert student.plan.rounds is None, f"the student's rounds are fixed at {student.plan.rounds}"
     assert hand.lever.student(hand.settings) == student, "the same settings gave another student"
@@ -44,8 +50,11 @@ def check_lessons_are_rows_of_the_table(hand: Hand) -> None:
     assert taught.weights is None or (taught.weights > 0).all(), "a weight is not above 0"
     if task.problem is Problem.REGRESSION:
         assert np.isfinite(taught.target).all(), "a target is not finite"
-    else:
-        assert set(np.unique(taught.target)) <= set(range(task.width)), "a target is no code of a class"
+        return
+    assert set(np.unique(taught.target)) <= set(range(task.width)), "a target is no code of a class"
+    if taught.lesson is not None:
+        assert taught.lesson.scores.shape == (len(taught), task.width), "there is not one probability a row and class"
+        assert ((taught.lesson.trust >= 0) & (taught.lesson.trust <= 1)).all(), "a share of trust is not from 0 to 1"
 
 
 def check_lessons_say_what_the_teacher_says(hand: Hand) -> None:
@@ -57,6 +66,8 @@ def check_lessons_say_what_the_teacher_says(hand: Hand) -> None:
     if task.problem is Problem.REGRESSION:
         assert np.allclose(taught.target, scores[:, 0]), "a target is not the value that the teacher answers"
         return
+    taught = unrolled(taught)
+    scores = hand.situation.teacher(taught.columns).scores
     weights = _weights(taught)
     given, meant = np.bincount(taught.target, weights, task.width), weights @ scores
     off = np.abs(given - meant).sum() / weights.sum()

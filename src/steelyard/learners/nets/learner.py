@@ -60,6 +60,8 @@ class NetLearner(ABC):
     modules: ClassVar[tuple[str, ...]] = ("torch", "torch._dynamo", "steelyard.learners.nets.loop")
     """What a worker loads ahead, so that no training waits for it; the first optimiser asks for the second."""
     weighty = True
+    takes_lessons = True
+    """Whether it learns from :class:`~steelyard.contracts.Lesson`; rows are unrolled for a learner that does not."""
     seconds_a_row: float = 0.0005
     gain: float = 0.7
 
@@ -117,7 +119,7 @@ class NetLearner(ABC):
         """Train for as many epochs as were asked for, or as there is time for."""
         for package in ("torch", "safetensors"):
             need(package, for_=self.name)
-        from steelyard.learners.nets import fitted, judge, loop  # noqa: PLC0415 - torch is loaded by what trains
+        from steelyard.learners.nets import fitted, judge, lessons, loop  # noqa: PLC0415 - torch is loaded by what trains
         from steelyard.learners.nets._machine import seeded, threads  # noqa: PLC0415 - as above
 
         settings = Told(settings_of(self.name, self.space(work.task, work.schema), plan), plan)
@@ -132,6 +134,9 @@ class NetLearner(ABC):
             if valid is not None:
                 verdicts = judge.Judge(work.task, valid, _ready(reading, valid.columns), scale)
             target, vary = scale.target(train.target), self.vary(settings)
+            if train.lesson is not None:
+                target = lessons.targets_of(train, train.lesson)
+                setattr(net, "loss", lessons.lesson_loss(train.lesson.temperature, course.label_smoothing))  # noqa: B010 - PyTorch types attributes as modules
             trained = loop.train(net, material, target, train.weights, course, judge=verdicts, meter=meter, vary=vary)
             self.conclude(net, verdicts, settings, meter)
         return fitted.FittedNet(

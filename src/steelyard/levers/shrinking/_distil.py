@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from steelyard.contracts import (
     Answer,
+    Artefact,
     Columns,
     Context,
-    Floats,
     Meter,
     Move,
     Prior,
@@ -23,35 +22,31 @@ from steelyard.contracts import (
     Trial,
     Work,
 )
-from steelyard.learners._settings import settings_of
+from steelyard.learners._settings import SettingsRefused, settings_of
 from steelyard.levers.priors import gain, training_seconds
-from steelyard.levers.ranking import ranked, trained
-from steelyard.levers.shrinking._munge import munge
-from steelyard.levers.training.parts import folds_of
-from steelyard.recipe import Combine, Plan, Recipe, Settings, Shrink, Train, trainings
-from steelyard.tasks import metric
+from steelyard.levers.ranking import ranked
+from steelyard.levers.shrinking._munge import beside, made_of
+from steelyard.levers.shrinking.chain import learner_of, one_more, steps_of
+from steelyard.levers.shrinking.lessons import lesson_of
+from steelyard.levers.shrinking.students import ENCODER, STUDENTS, heavy, layered, suits
+from steelyard.recipe import Plan, Settings, Shrink, Train, trainings
 from steelyard.units import Estimate, How
 
-STUDENTS = {"lightgbm": Settings(num_leaves=15, learning_rate=0.1), "linear": Settings()}
-"""Learners that are small and fast to run, with settings that keep them so."""
-MOST_SYNTHETIC = 50_000
-"""Most rows that are made up: with more real ones there is enough to learn from."""
-FAINT = 0.01
-"""A class that the teacher gives less is left out of a row's lesson."""
-AT_ONCE = 8_192
-"""Rows that a teacher is asked about before the clock is looked at."""
-HEAVY = 2_000_000
-"""Bytes from which on a single model counts as large."""
 ASKING = 1e-4
 """Seconds that a row of a teacher's takes, for each training under it (assumed)."""
+SHARES = (0.5, 0.34, 0.17)
+"""Shares of its teacher's layers that a student is proposed with, one after the other."""
 
 
 class Distil:
     """Teaches a student with the answers of a finished model, on its training rows and on rows made of these.
 
-    Of classes the student learns the teacher's probabilities: a row counts once for each class, with the
-    probability as its weight. Rows beside the real ones show what the teacher does between them. Whether the
-    student is as good as its teacher is measured like any other candidate's quality, on rows that neither saw.
+    A student is another learner, or its teacher with fewer layers (``encoder``). Of classes it learns the teacher's
+    probabilities: a net by cross-entropy with all of them at a temperature, any other learner by a row for each class,
+    with the probability as its weight. Rows beside the real ones show what the teacher does between them. An encoder
+    with fewer layers keeps evenly spaced ones of its teacher, and learns what the teacher says behind each of them too.
+    Whether the student is as good as its teacher is measured like any other candidate's quality, on rows that neither
+    saw.
     """
 
     name = "distil"
@@ -59,43 +54,65 @@ class Distil:
     paper = (
         "Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. 2015, arXiv:1503.02531; with rows made "
         "as by Bucila, Caruana, Niculescu-Mizil: Model Compression. KDD 2006, doi:10.1145/1150402.1150464; for tables: "
-        "Fakoor, Mueller, Erickson, Chaudhari, Smola: FAST-DAD. NeurIPS 2020, arXiv:2006.14284"
+        "Fakoor, Mueller, Erickson, Chaudhari, Smola: FAST-DAD. NeurIPS 2020, arXiv:2006.14284; for texts: Tang et al. "
+        "2019, arXiv:1903.12136; for encoders: Sun, Cheng, Gan, Liu: Patient Knowledge Distillation for BERT Model "
+        "Compression. EMNLP 2019, arXiv:1908.09355"
     )
     about = "Trains one small model to answer like an ensemble, a bag or a large model."
+    trains = True
     space = Space(
         {
-            "learner": Setting(default="lightgbm", options=tuple(STUDENTS), about="What the student is."),
+            "learner": Setting(
+                default="lightgbm",
+                options=(*STUDENTS, ENCODER),
+                about=f"What the student is; {ENCODER}: its teacher with fewer layers.",
+            ),
             "synthetic": Setting(
                 default=2.0, low=0.0, high=10.0, unit="times the rows", about="Rows made beside the real ones."
+            ),
+            "trust": Setting(
+                default=1.0,
+                low=0.0,
+                high=1.0,
+                about="Share of what is learnt of a real row that the teacher says; the rest is its own target's.",
+            ),
+            "temperature": Setting(
+                default=1.0, low=0.5, high=20.0, log=True, about="What logits are divided by to be compared; for nets."
+            ),
+            "keep": Setting(
+                default=0.5, low=0.05, high=0.95, about=f"Share of its teacher's layers that {ENCODER} keeps."
+            ),
+            "epochs": Setting(default=4, low=1, high=60, log=True, about=f"Times that {ENCODER} goes over the rows."),
+            "patient": Setting(
+                default=True,
+                options=(True, False),
+                about=f"Whether {ENCODER} also learns what its teacher says behind each layer.",
             ),
         }
     )
 
     def moves(self, trial: Trial, context: Context) -> Iterator[Move]:
-        """Propose students of the best model that is several or large, of learners that came near it here."""
-        heavy = [t for t in ranked(context.trials, context.task) if _heavy(t)]
-        if [t.number for t in heavy[:1]] != [trial.number]:
+        """Propose students of the best model that is several or large: learners that came near it here, or itself."""
+        top = [t for t in ranked(context.trials, context.task) if heavy(t) and self.name not in steps_of(t.recipe)]
+        if [t.number for t in top[:1]] != [trial.number]:
             return
-        seen = {t.recipe for t in context.trials}
-        for name in STUDENTS:
-            recipe = Shrink(lever=self.name, parent=trial.recipe, settings=self.space.complete(Settings(learner=name)))
-            if recipe in seen or not _came_near(name, trial, context):
-                continue
-            bring = gain(0.006, 0.0, 0.02, "no better answers: what one small model instead is worth, as a gain")
-            cost = _seconds(name, trial.recipe, recipe.settings.number("synthetic", 0.0), context)
-            why = f"one small {name} model that answers like {_counted(len(trainings(trial.recipe)))}"
-            yield Move(recipe=recipe, lever=self.name, prior=Prior(cost, bring), why=why)
+        bring = gain(0.006, 0.0, 0.02, "no better answers: what one small model instead is worth, as a gain")
+        for settings, why in (*_pupils(trial, context), *_halves(self.name, trial, context)):
+            recipe = one_more(self.name, trial, context, self.space.complete(settings))
+            if recipe is not None:
+                yield Move(recipe=recipe, lever=self.name, prior=Prior(_seconds(recipe, context), bring), why=why)
 
-    def student(self, settings: Settings) -> Train:
-        """Return the training of the student.
+    def student(self, settings: Settings) -> Train | None:
+        """Return the training of the student; ``None`` where it is cut out of its teacher.
 
         Raises
         ------
         SettingsRefused
-            If a setting is unknown or out of its range.
+            If a setting is unknown or out of its range, or a temperature is asked of a learner that takes none.
         """
-        name = str(self._complete(settings)["learner"])
-        return Train(learner=name, plan=Plan(settings=STUDENTS[name]))
+        asked = self._complete(settings)
+        name = str(asked["learner"])
+        return None if name == ENCODER else Train(learner=name, plan=Plan(settings=STUDENTS[name].settings))
 
     def teach(
         self, split: Split, teacher: Callable[[Columns], Answer], settings: Settings, work: Work, meter: Meter
@@ -105,90 +122,75 @@ class Distil:
         Raises
         ------
         SettingsRefused
-            If a setting is unknown or out of its range.
+            If a setting is unknown or out of its range, or a temperature is asked of a learner that takes none.
         """
-        times = self._complete(settings).number("synthetic", 0.0)
+        asked = self._complete(settings)
         random = np.random.default_rng([work.seed, 29])
-        made = munge(split, min(MOST_SYNTHETIC, round(times * len(split))), work.schema, random)
-        rows = _joined(split, made)
-        order = np.concatenate([random.permutation(len(split)), np.arange(len(split), len(rows))])
-        asked = _asked(teacher, rows.take(order), meter)
-        back = np.argsort(order[: len(asked)], kind="stable")
-        return _lesson(rows.take(order[: len(asked)][back]), asked[back], work)
+        made = beside(split, asked.number("synthetic", 0.0), work.schema, random)
+        trust, temperature = asked.number("trust", 1.0), asked.number("temperature", 1.0)
+        return lesson_of(split, made, teacher, work.task, meter, random=random, trust=trust, temperature=temperature)
+
+    def apply(self, artefact: Artefact, split: Split, settings: Settings, work: Work, meter: Meter) -> Artefact:
+        """Return the artefact with fewer layers, trained to answer as it did; feeds and files are the same.
+
+        Raises
+        ------
+        LeverRefused
+            If its graph has no layers that repeat, or computes what cannot be trained.
+        SettingsRefused
+            If a setting is unknown or out of its range, or the student is a learner.
+        """
+        from steelyard.levers.shrinking.thinning import thinned  # noqa: PLC0415 - onnx is loaded by what needs it
+
+        asked = self._complete(settings)
+        if asked["learner"] != ENCODER:
+            raise SettingsRefused(f"{self.name} trains a student {asked['learner']!r}; it is not cut out of a graph")
+        return thinned(artefact, split, asked, work, meter)
 
     def _complete(self, settings: Settings) -> Settings:
-        return settings_of(self.name, self.space, Plan(settings=settings))
-
-
-def _asked(teacher: Callable[[Columns], Answer], rows: Split, meter: Meter) -> Floats:
-    """Return the teacher's scores of the first rows, shape (m, width): all of them unless half the time goes by."""
-    half, found = meter.remaining() / 2, list[Floats]()
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows.take(np.arange(start, min(start + AT_ONCE, len(rows))))
-        found.append(teacher(some.columns).scores)
-        if meter.remaining() < half and start + AT_ONCE < len(rows):
-            meter.note(
-                f"There was time to ask the teacher about {start + AT_ONCE:,} of {len(rows):,} rows; the student "
-                "learns from these."
+        asked = settings_of(self.name, self.space, Plan(settings=settings))
+        name = str(asked["learner"])
+        if asked["temperature"] != 1.0 and name in STUDENTS and not STUDENTS[name].soft:
+            raise SettingsRefused(
+                f"{self.name}: {name} learns probabilities as they are, a row for each class, so it takes no "
+                "temperature; leave it at 1"
             )
-            break
-    return np.concatenate(found)
+        return asked
 
 
-def _lesson(rows: Split, scores: Floats, work: Work) -> Split:
-    """Return rows whose target is what a teacher says: its value, or each class that it does not rule out."""
-    if work.task.problem is Problem.REGRESSION:
-        return replace(rows, target=scores[:, 0].astype(np.float64))
-    told = np.where(scores >= min(FAINT, 1 / work.task.width), scores, 0.0)
-    row, code = np.nonzero(told)
-    lesson = rows.take(row)
-    weights = (told / told.sum(axis=1, keepdims=True))[row, code]
-    own = np.ones(len(lesson)) if lesson.weights is None else lesson.weights
-    return replace(lesson, target=code.astype(np.int64), weights=weights * own)
+def _pupils(trial: Trial, context: Context) -> Iterator[tuple[Settings, str]]:
+    """Yield the settings of students that are other learners, with why each is worth it."""
+    numeric = context.task.problem is Problem.REGRESSION
+    for name, student in STUDENTS.items():
+        if suits(name, trial, context):
+            lesson = student.lesson.with_(temperature=1.0) if numeric and student.soft else student.lesson
+            why = f"one small {name} model that answers like {_counted(len(trainings(trial.recipe)))}"
+            yield lesson.with_(learner=name), why
 
 
-def _joined(first: Split, second: Split) -> Split:
-    """Return the rows of two splits."""
-    weights = None
-    if first.weights is not None and second.weights is not None:
-        weights = np.concatenate([first.weights, second.weights])
-    amounts = first.amounts
-    if amounts is not None:  # rows that are made up stake what rows do on average
-        amounts = np.concatenate([amounts, np.tile(amounts.mean(axis=0), (len(second), 1))])
-    return Split(
-        {name: np.concatenate([cells, second.columns[name]]) for name, cells in first.columns.items()},
-        np.concatenate([first.target, second.target]),
-        np.concatenate([first.rows, second.rows]),
-        weights,
-        amounts,
-    )
+def _halves(lever: str, trial: Trial, context: Context) -> Iterator[tuple[Settings, str]]:
+    """Yield the settings of the teacher with fewer layers; with fewer once those are known."""
+    if not layered(trial):
+        return
+    lesson = Settings(learner=ENCODER, temperature=2.0, trust=0.9, synthetic=0.0)
+    known = [t.recipe for t in context.trials if t.ending.usable and isinstance(t.recipe, Shrink)]
+    for share in SHARES:
+        yield lesson.with_(keep=share), f"the same encoder with {share:.0%} of its layers, taught by the whole one"
+        if not any(r.lever == lever and r.parent == trial.recipe and r.settings.get("keep") == share for r in known):
+            return
 
 
-def _heavy(trial: Trial) -> bool:
-    """Tell whether a model is several in one, or large: by its bytes, since a clock would not say the same twice."""
-    recipe = trial.recipe
-    if isinstance(recipe, Combine):
-        return len(recipe.parents) > 1 and recipe.lever != "cascade"
-    if not isinstance(recipe, Train) or not trial.ending.usable:
-        return False
-    return folds_of(recipe.plan) > 1 or (trial.weight is not None and trial.weight.size_bytes >= HEAVY)
-
-
-def _came_near(learner: str, trial: Trial, context: Context) -> bool:
-    """Tell whether a learner was trained in this run, and its best interval is not wholly worse than the trial's."""
-    own = ranked(trained(context.trials, learner), context.task)
-    if not own:
-        return False
-    mine, best = (t.validation[context.task.aim] for t in (own[0], trial))
-    higher = metric(context.task.aim).better == "higher"
-    return mine.high >= best.low if higher else mine.low <= best.high
-
-
-def _seconds(learner: str, parent: Recipe, synthetic: float, context: Context) -> Estimate:
+def _seconds(recipe: Shrink, context: Context) -> Estimate:
     """Return what a student should take: asking its teacher, and training on what that says."""
-    rows = context.rows + min(MOST_SYNTHETIC, round(synthetic * context.rows))
-    classes = min(context.task.width, 3)  # of more, most are ruled out in most rows
-    training = training_seconds(learner, rows * classes, context)
+    settings, parent = recipe.settings, recipe.parent
+    name = str(settings["learner"])
+    rows = context.rows + made_of(context.rows, settings.number("synthetic", 0.0))
+    if name == ENCODER:
+        times = settings.number("epochs", 1.0) * (1 + settings.number("keep", 1.0)) / 2
+        whole = training_seconds(learner_of(parent), rows, context)
+        return whole.scaled(times, unit="s", source=f"{whole.source}, a share of it for each epoch")
+    unrolled = 1 if STUDENTS[name].soft else min(context.task.width, 3)  # of more, most are ruled out in most rows
+    training = training_seconds(name, rows * unrolled, context)
     asking = ASKING * rows * len(trainings(parent)) * max(context.parts, 1)
     low, value, high = (
         asking * share + s for share, s in ((0.1, training.low), (1, training.value), (10, training.high))
