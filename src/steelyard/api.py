@@ -31,6 +31,8 @@ from steelyard.report.returns import returns_of
 from steelyard.search.conduct import conduct, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
+from steelyard.search.pulling import Pull
+from steelyard.search.pulling import pull as pull_by_hand
 from steelyard.search.record import RunRecord
 from steelyard.search.recount import recount
 from steelyard.search.store import Store
@@ -40,6 +42,7 @@ from steelyard.spec import load as load_spec
 from steelyard.spec import parse as parse_spec
 
 __all__ = [
+    "Pull",
     "Run",
     "bring",
     "bundle_folder",
@@ -53,6 +56,7 @@ __all__ = [
     "paid",
     "predict",
     "price_list",
+    "pull",
     "registered",
     "resume",
     "run",
@@ -185,6 +189,27 @@ def resume(folder: Path | str, *, watcher: Watcher | None = None, started: float
     """Go on with a run that was stopped at any instant, by the spec in its folder."""
     place = RunFolder.existing(Path(folder))
     return run(parse_spec(place.asked(), source=str(place.spec)), resume=place.path, watcher=watcher, started=started)
+
+
+def pull(
+    folder: Path | str, asked: Pull, *, watcher: Watcher | None = None, in_process: bool = False
+) -> dict[str, Any]:
+    """Pull a lever by hand on a finished run: :func:`steelyard.search.pulling.pull`; return what became of it.
+
+    Returns
+    -------
+    dict
+        ``trial``, the row of the report; ``ladder``, the family that it joined, if it is a step of shrinking;
+        ``decision``, as it stands now.
+    """
+    place = RunFolder.existing(Path(folder)).path
+    number = pull_by_hand(place, asked, watcher=watcher, in_process=in_process)
+    pulled = Run(place)
+    pulled.write_views()
+    report = pulled.report
+    row = next(row for row in report["trials"] if row["number"] == number)
+    family = (each for each in report["ladder"] if number in {step["number"] for step in each["steps"]})
+    return {"trial": row, "ladder": next(family, None), "decision": report["decision"], "report": report}
 
 
 def open_run(folder: Path | str) -> Run:

@@ -147,6 +147,18 @@ def parents(recipe: Recipe) -> tuple[Recipe, ...]:
     return ()
 
 
+def line_above(recipe: Recipe) -> tuple[Recipe, ...]:
+    """Return what a shrunk model was made from, step by step, nearest first; nothing for any other recipe.
+
+    Examples
+    --------
+    >>> small = Shrink(lever="quantise", parent=Shrink(lever="prune", parent=Train(learner="cnn")))
+    >>> [describe(each) for each in line_above(small)]
+    ['cnn > prune', 'cnn']
+    """
+    return (recipe.parent, *line_above(recipe.parent)) if isinstance(recipe, Shrink) else ()
+
+
 def trainings(recipe: Recipe) -> tuple[Train, ...]:
     """Return every training under a recipe, left to right."""
     if isinstance(recipe, Train):

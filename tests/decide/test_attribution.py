@@ -92,3 +92,60 @@ def test_shares_add_up_to_the_change_to_the_last_digit(values, digits):
         change = Fraction(round(Fraction(values[4]) * unit) - round(Fraction(values[0]) * unit), unit)
         assert sum(parts) == change
         assert all((part * unit).denominator == 1 for part in parts)
+
+
+CHAIN = ("prune", "quantise", "fuse")
+
+
+def shrunk(*names):
+    recipe = boosted()
+    for name in names:
+        recipe = Shrink(lever=name, parent=recipe)
+    return recipe
+
+
+def test_each_step_of_a_chain_has_a_line_of_its_own():
+    steps = [trial(k + 2, shrunk(*CHAIN[: k + 1]), CHAIN[k]) for k in range(3)]
+    told = path(steps[-1], [CONSTANT, GRID[0], *steps], better)
+    assert [(lever, t.number) for lever, t in told] == [
+        ("", 0),
+        ("start", 1),
+        ("prune", 2),
+        ("quantise", 3),
+        ("fuse", 4),
+    ]
+    assert [lever for lever, _ in told] == ["", "start", *CHAIN]
+    assert [lever for lever, _ in by_path(told)] == ["start", *CHAIN]
+
+
+def test_steps_that_were_not_measured_apart_share_a_line():
+    last = trial(4, shrunk(*CHAIN), "fuse")
+    told = path(last, [CONSTANT, GRID[0], trial(2, shrunk("prune"), "prune"), last], better)
+    assert [lever for lever, _ in told] == ["", "start", "prune + quantise + fuse"]
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=5, max_size=5))
+def test_the_lines_of_a_chain_add_up_to_all_that_it_changed(values):
+    steps = [trial(k + 2, shrunk(*CHAIN[: k + 1]), CHAIN[k]) for k in range(3)]
+    weights = [w for _, w in by_path(path(steps[-1], [CONSTANT, GRID[0], *steps], better))]
+    figures = {number: value / 10**6 for number, value in enumerate(values)}
+    assert sum(shared(figures, weights, 6)) == Fraction(values[-1] - values[0], 10**6)
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=9, max_size=9))
+def test_with_every_ablation_of_a_chain_its_shares_are_shapleys_and_add_up(values):
+    subsets = [s for k in range(4) for s in itertools.combinations(CHAIN, k)]
+    trials = [CONSTANT, *(trial(k + 1, shrunk(*names)) for k, names in enumerate(subsets))]
+    shares = by_orders(trials[-1], trials)
+    assert [lever for lever, _ in shares] == ["start", *CHAIN]
+    figures = dict(enumerate(map(float, values)))
+    assert sum(shared(figures, [w for _, w in shares], 0)) == values[-1] - values[0]
+    alone = {names: values[k + 1] for k, names in enumerate(subsets)}
+    orders = list(itertools.permutations(CHAIN))
+    for lever, weights in shares[1:]:
+        own = Fraction(0)
+        for order in orders:
+            before_it = [c for c in CHAIN if order.index(c) < order.index(lever)]
+            with_it = tuple(c for c in CHAIN if c in before_it or c == lever)
+            own += alone[with_it] - alone[tuple(before_it)]
+        assert sum(w * values[n] for n, w in weights.items()) == own / len(orders)

@@ -67,7 +67,7 @@ def test_every_measured_trial_is_chosen_rejected_or_passed_over_with_a_reason(re
 
 
 def test_the_shrunk_model_that_gained_nothing_is_rejected_with_the_reason(report):
-    assert "Neither smaller nor faster" in report["trials"][6]["rejected"]
+    assert "Slower and not smaller than its parent, trial 1" in report["trials"][6]["rejected"]
 
 
 def test_the_ledger_adds_up_to_the_last_digit(report):

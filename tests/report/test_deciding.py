@@ -32,7 +32,7 @@ def test_the_cases_hold_everything_that_a_decision_can_come_to(cases):
     assert sum(bool(one["rejected"]) for one in said) > 10
     assert sum(one["number"] != one["frontier"][0] for one in said) > 10
     assert sum(w["values"] is not None for w in wished) > 10
-    for part in ("expected", "ceiling", "parent"):
+    for part in ("expected", "ceiling", "parent", "line"):
         assert any(c[part] is not None for c in reasons)
     assert any(c["altered"] for c in reasons)
     assert any(t["widen"] is not None for case in kept for t in case["deciding"]["targets"])
@@ -48,7 +48,7 @@ def test_a_run_that_compared_nothing_has_no_block_and_no_fields(record):
 def test_candidates_of_the_block_are_those_that_were_measured(report):
     measured = [row["number"] for row in report["trials"] if row["ending"] == "measured"]
     assert [c["number"] for c in report["deciding"]["candidates"]] == measured
-    assert report["deciding"]["candidates"][6]["parent"] == 1
+    assert report["deciding"]["candidates"][6]["line"] == [[1, False]]
 
 
 @pytest.mark.parametrize("kind", ["record", "infeasible", "empty", "hostile"])

@@ -17,7 +17,7 @@ from steelyard.report.deciding import deciding
 from steelyard.search.compared import Compared
 from steelyard.search.outcomes import BINARY
 from steelyard.search.record import RunRecord, Spent
-from steelyard.spec import Quality, Serving, Spec, Traffic, Value
+from steelyard.spec import Quality, Serving, ShrinkPart, Spec, Traffic, Value
 from steelyard.tasks import metric
 from steelyard.units import Estimate, Money, Seconds
 
@@ -83,7 +83,7 @@ def situation(seed):
     aim = rng.choice(("roc_auc", "roc_auc", "log_loss"))
     task = Task(problem=Problem.BINARY, target="y", aim=aim, **CLASSES)
     quality = [grid(rng.choice((0.7, 0.75, 0.8)) + rng.choice((0, 0.004, 0.012, 0.03))) for _ in range(count)]
-    half = rng.choice((0.005, 0.02))
+    half = rng.choice((0.003, 0.005, 0.005, 0.02))
     trials = []
     for number, recipe in enumerate(recipes(rng, count)):
         p95, size, noise = rng.choice((0.1, 0.12, 1.0, 4.0, 30.0)), rng.choice((900, 40_000, 7_000_000)), 0.03
@@ -145,7 +145,10 @@ def spec_of(rng):
         tolerance=rng.choice((0.0, 0.01, 0.05)),
         confidence=rng.choice((None, 0.9)) if asked else None,
     )
-    return Spec(data="x.csv", target="y", quality=quality, serving=Serving(size_mb=rng.choice((None, 1.0))))
+    gains = rng.choice(({}, {"faster": 0.15}, {"smaller": 0.5}, {"faster": 0.05, "smaller": 0.9}))
+    shrink = ShrinkPart(lose=rng.choice((None, 0.02, 0.2)), **gains)
+    serving = Serving(size_mb=rng.choice((None, 1.0)))
+    return Spec(data="x.csv", target="y", quality=quality, serving=serving, shrink=shrink)
 
 
 def with_wishes(spec, wishes):
@@ -234,4 +237,4 @@ def text(made):
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(cases(range(48))), encoding="utf-8")
+    FILE.write_text(text(cases(range(56))), encoding="utf-8")

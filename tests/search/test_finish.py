@@ -38,7 +38,7 @@ def ending(monkeypatch):
             executor=None,
             tick=None,
         )
-        bundle, _, notes = finish._refit(loop, TRIAL)
+        bundle, _, notes, _ = finish._refit(loop, TRIAL)
         return bundle, notes, bool(tried)
 
     return of

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,9 @@ class Advisor:
         subject = self._subject()
         dataset = Store(self.folder.path).dataset()
         search, _ = search_of(record.spec, dataset, self._threads, self.prices)
+        if record.decision is not None:
+            judged = {found.number: found for found in record.decision.shrunk}
+            search.terms = replace(search.terms, guard=lambda _: judged)
         for trial in trials:
             search.tell(trial)
         scale = Scale.of(context_of(record.spec, dataset, self._threads), trials)

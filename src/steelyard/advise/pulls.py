@@ -9,6 +9,7 @@ from steelyard.contracts import Stage
 from steelyard.decide.words import titles
 from steelyard.recipe import Recipe, parents
 from steelyard.registry import levers
+from steelyard.search.chains import SAVES
 from steelyard.search.moves import Ranked
 from steelyard.search.spending import OVERHEAD
 from steelyard.units import Estimate, How
@@ -16,9 +17,6 @@ from steelyard.units import Estimate, How
 _KINDS = {"start": Kind.LEARNER, "tune": Kind.TUNE, "clean": Kind.CLEAN}
 _VERBS = {"start": "train", "tune": "tune"}
 _PRIOR = "published results and the lever's own prior, updated by the run's figures"
-SAVES = (0.0, 0.4, 0.8)
-"""Share of the serving cost that a shrunk model saves: low, middle, high; assumed."""
-
 PUBLISHED = frozenset({"start", "tune", "ensemble"})
 """Moves whose gain is read off published results and this run's figures; that of any other is its lever's prior."""
 

@@ -43,6 +43,7 @@ from steelyard.contracts.learners import (
     Work,
 )
 from steelyard.contracts.levers import (
+    Beside,
     CombiningLever,
     Context,
     DataLever,
@@ -66,6 +67,7 @@ __all__ = [
     "Amount",
     "Answer",
     "Artefact",
+    "Beside",
     "Column",
     "Columns",
     "CombiningLever",

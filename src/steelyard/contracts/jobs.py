@@ -41,6 +41,8 @@ class Job:
     serving_threads: int = 1
     bundle: str = ""
     """Which bundle to weigh or to test, relative to the store's bundles."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """By the digest of a recipe, the bundle to call in turn with the one that is weighed."""
     rounds: tuple[int, ...] = ()
     """For a refit: the rounds of each training under the recipe, left to right; 0 where there are none."""
     hurdles: Mapping[int, float] = field(default_factory=dict)

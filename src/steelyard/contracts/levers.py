@@ -41,6 +41,14 @@ class Ending(Enum):
         return self is Ending.MEASURED
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Latency of one row over that of another bundle, the two called in turn: below 1 where it is faster."""
+
+    p50: Estimate
+    p95: Estimate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
     """What a bundle weighs on this machine: latency of one row, throughput, bytes, memory."""
@@ -60,6 +68,8 @@ class Weight:
     mean: Estimate | None = None
     """Mean latency of one row in ms, calls beyond p99 counted as p99: how long a row keeps a replica busy, where some
     rows take another way than most. ``None`` in records that were made before it was measured."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """Of a shrunk model: by the digest of a recipe that it was made from, how its latency compares to that one's."""
 
     @property
     def busy(self) -> Estimate:

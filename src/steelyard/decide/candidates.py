@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from steelyard.contracts import Schema, Task, Trial
+from steelyard.contracts import Beside, Schema, Task, Trial
 from steelyard.decide.serving import serving_cost
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
@@ -33,6 +33,14 @@ class Candidate:
     size_bytes: int
     validation: Mapping[str, Estimate] = field(default_factory=dict)
     protocol: str = ""
+    p50: Estimate | None = None
+    """Half of single rows are answered within, ms."""
+    threads: int = 1
+    """Threads that one answer may use."""
+    calls: int = 1_000
+    """How many calls its latency was read from."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """Of a shrunk one: by the digest of a recipe that it was made from, how its latency compares to that one's."""
 
     @property
     def shape(self) -> tuple[float, float, float]:
@@ -63,6 +71,10 @@ def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task, schema: Sche
         size_bytes=trial.weight.size_bytes,
         validation=trial.validation,
         protocol=trial.protocol,
+        p50=trial.weight.p50,
+        threads=trial.weight.threads,
+        calls=trial.weight.calls,
+        beside=trial.weight.beside,
     )
 
 

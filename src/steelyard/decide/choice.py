@@ -14,7 +14,8 @@ from steelyard.decide.comparison import Comparison, Paired, Verdict, tolerance_o
 from steelyard.decide.decision import Decision
 from steelyard.decide.lineup import Lineup, Outcome
 from steelyard.decide.right import Joint, weigh
-from steelyard.decide.shrunk import rejections
+from steelyard.decide.shrunk import Guard
+from steelyard.decide.shrunken import Shrunken
 from steelyard.decide.targets import check, targets
 from steelyard.errors import NothingMeasured
 from steelyard.spec import Spec
@@ -31,6 +32,7 @@ def decide(
     baseline: int | None = None,
     expected: Mapping[int, float] | None = None,
     joint: Joint | None = None,
+    barred: Mapping[int, str] | None = None,
 ) -> Decision:
     """Choose among measured candidates, and say why in sentences.
 
@@ -62,20 +64,25 @@ def decide(
         ``joint(numbers)``: the aim of several trials on the same resamples; how sure the decision is goes untold
         without it.
 
+    barred : mapping, optional
+        By number, why a shrunk candidate is out of the question whatever its trial says: it broke in the refit.
+
     Raises
     ------
     NothingMeasured
         If there is no candidate.
     """
+    barred = barred or {}
     if not candidates:
         raise NothingMeasured("no candidate was measured, so there is nothing to decide on; raise `budget`")
     base = next((c for c in candidates if c.number == baseline), None)
     comparison = _comparison(candidates, Comparison(metric, paired, 0.0, expected or {}), spec, base)
     lineup = _lineup(candidates, comparison, spec, task, base)
-    shrunk = rejections(lineup.candidates, lineup.comparison, lineup.feasible)
+    judged = _guard(candidates, comparison, spec, base).judge(candidates, lineup.feasible, barred)
+    shrunk = {**{number: found.reason for number, found in judged.items() if not found.kept}, **barred}
     rejected = shrunk | unproven(lineup.candidates, lineup.comparison)
     if len(rejected) == len(lineup.candidates):  # nothing that stands on its own was weighed
-        rejected = shrunk
+        rejected = shrunk if len(shrunk) < len(lineup.candidates) else {}
     pool = tuple(c for c in lineup.candidates if c.number not in rejected)
     feasible = tuple(c for c in pool if lineup.feasible(c))
     outcome = _choose(lineup, pool, feasible) if feasible else _nearest(lineup, pool)
@@ -86,12 +93,35 @@ def decide(
         reasons=reasons.of_choice(outcome) if tightest is None else reasons.of_nearest(outcome, tightest),
         equal=tuple(c.number for c in outcome.equal),
         rejected=rejected,
+        shrunk=tuple(found for _, found in sorted(judged.items())),
+        barred=barred,
         passed_over=reasons.passed_over(outcome),
         targets=lineup.checks[outcome.chosen.number],
         tightest=None if tightest is None else tightest.name,
         frontier=tuple(c.number for c in frontier(pool, metric)),
         right=None if joint is None else weigh(outcome, joint, spec),
     )
+
+
+def guarded(
+    candidates: Sequence[Candidate], *, metric: Metric, paired: Paired, spec: Spec, task: Task, baseline: int | None
+) -> tuple[dict[int, Shrunken], float]:
+    """Return what the guard finds of each shrunk candidate, and the loss that it allows, in units of the aim.
+
+    As :func:`decide` does for itself: with it a search knows on what not to build.
+    """
+    base = next((c for c in candidates if c.number == baseline), None)
+    comparison = _comparison(candidates, Comparison(metric, paired, 0.0), spec, base)
+    guard, lineup = _guard(candidates, comparison, spec, base), _lineup(candidates, comparison, spec, task, base)
+    return guard.judge(candidates, lineup.feasible), guard.comparison.tolerance
+
+
+def _guard(candidates: Sequence[Candidate], comparison: Comparison, spec: Spec, baseline: Candidate | None) -> Guard:
+    """Return what shrunk candidates are judged by: what the spec lets them lose and asks them to gain."""
+    asked = spec.quality.tolerance if spec.shrink.lose is None else spec.shrink.lose
+    best = max(candidates, key=comparison.worth)
+    lose = tolerance_of(asked, comparison.metric, best, baseline)
+    return Guard(comparison.with_tolerance(lose), *spec.shrink.least)
 
 
 def _comparison(

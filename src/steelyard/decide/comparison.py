@@ -57,6 +57,12 @@ class Comparison:
     _known: dict[tuple[int, int], Estimate] = field(default_factory=dict)
     _bare: dict[tuple[int, int], Estimate] = field(default_factory=dict)
 
+    def with_tolerance(self, tolerance: float) -> Comparison:
+        """Return the same with another tolerance; what was resampled stays known to both."""
+        return Comparison(
+            self.metric, self.paired, tolerance, self.expected, self.ceilings, _known=self._known, _bare=self._bare
+        )
+
     def worth(self, candidate: Candidate) -> float:
         """Return the aim of a candidate, higher better; of money, what is left after serving."""
         return self.metric.higher_is_better(candidate.quality.value) - self._serving(candidate)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steelyard.decide.shrunken import Shrunken
 from steelyard.decide.sureness import Right
 from steelyard.units import Estimate
 
@@ -68,6 +69,10 @@ class Decision:
     tightest: str | None = None
     frontier: tuple[int, ...] = ()
     right: Right | None = None
+    shrunk: tuple[Shrunken, ...] = ()
+    """What the guard found of each shrunk candidate, kept or rejected."""
+    barred: Mapping[int, str] = field(default_factory=dict)
+    """Those of ``rejected`` that were chosen at first and broke in the refit, or hold a step that did."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; :meth:`from_json` reads it back."""
@@ -82,6 +87,8 @@ class Decision:
             "tightest": self.tightest,
             "frontier": list(self.frontier),
             "right": None if self.right is None else self.right.to_json(),
+            "shrunk": [found.to_json() for found in self.shrunk],
+            "barred": {str(k): v for k, v in self.barred.items()},
         }
 
     @classmethod
@@ -98,4 +105,6 @@ class Decision:
             tightest=data["tightest"],
             frontier=tuple(data["frontier"]),
             right=Right.from_json(data["right"]) if data.get("right") else None,
+            shrunk=tuple(map(Shrunken.from_json, data.get("shrunk", ()))),
+            barred={int(k): v for k, v in data.get("barred", {}).items()},
         )

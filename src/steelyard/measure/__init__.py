@@ -8,6 +8,7 @@ from steelyard.measure.answers import AnswerUnfit, check_answer
 from steelyard.measure.judging import jointly, paired, quality
 from steelyard.measure.outcomes import outcomes
 from steelyard.measure.resources import cores, cpu_seconds, peak_rss_bytes, rss_bytes
+from steelyard.measure.turns import in_turn
 from steelyard.measure.weighing import weigh
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "check_answer",
     "cores",
     "cpu_seconds",
+    "in_turn",
     "jointly",
     "outcomes",
     "paired",

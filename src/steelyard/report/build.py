@@ -15,6 +15,7 @@ from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.capacity import capacity
 from steelyard.report.deciding import deciding, judged
 from steelyard.report.forecast import forecast
+from steelyard.report.ladder import ladder
 from steelyard.report.returns import returns
 from steelyard.report.rows import Json, final_row, recipe_of, trial_row, weighed
 from steelyard.report.value import value
@@ -54,6 +55,7 @@ def build(record: RunRecord) -> Json:
         "attribution": attribution(record),
         "frontier": [by_number[number] for number in line],
         "trials": rows,
+        "ladder": ladder(record, rows),
         "deciding": deciding(record, names),
         "judged": judged(record),
         "forecast": forecast(record),

@@ -10,6 +10,7 @@ from steelyard.contracts import Trial
 from steelyard.decide import Candidate, candidate
 from steelyard.decide.columns import whole
 from steelyard.decide.serving import collecting
+from steelyard.decide.shrunk import gains, line_of
 from steelyard.decide.targets import Target, targets
 from steelyard.money.serving import MILLION
 from steelyard.recipe import Recipe, Shrink, Train
@@ -42,6 +43,7 @@ def deciding(record: RunRecord, names: Mapping[int, str]) -> Json | None:
         "aim": record.task.aim,
         "higher": metric(record.task.aim).better == "higher",
         "tolerance": spec.quality.tolerance,
+        "lose": spec.quality.tolerance if spec.shrink.lose is None else spec.shrink.lose,
         "baseline": compared.baseline,
         "targets": [_target(t) for t in asked],
         "wishes": {
@@ -98,8 +100,20 @@ def _figures(trial: Trial, one: Candidate, every: Sequence[Candidate], record: R
         "expected": None if compared is None else compared.expected.get(one.number),
         "ceiling": bare if bare != one.number else None,
         "parent": by_recipe.get(recipe.parent) if isinstance(recipe, Shrink) else None,
+        "line": _line(one, every, record),
         "altered": [list(pair) for pair in altered_pairs(one, every)],
     }
+
+
+def _line(one: Candidate, every: Sequence[Candidate], record: RunRecord) -> list[list[Any]] | None:
+    """Return the models that a shrunk one was made from, nearest first: number, and whether it gained enough over it.
+
+    ``None`` for a model that is not shrunk.
+    """
+    if not isinstance(one.recipe, Shrink):
+        return None
+    least = record.spec.shrink.least
+    return [[other.number, gains(one, other, *least)] for other in line_of(one, {c.recipe: c for c in every})]
 
 
 def _pairs(compared: Compared) -> list[list[float]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from steelyard.decide.words import span
+from steelyard.report.ladder import became, cells, measured, threads_said
 from steelyard.report.words import (
     DASH,
     Json,
@@ -32,6 +33,7 @@ def card(report: Json) -> str:
             *_model(report),
             *_quality(report),
             *_weight(report),
+            *_ladder(report),
             "## Why this one",
             _bullets(decision["reasons"]),
         ]
@@ -76,6 +78,23 @@ def _weight(report: Json) -> tuple[str, ...]:
     million = estimate(decision["figures"], "cost_per_million")
     assumed = () if million is None else (_plain(f"Cost is {million.how.value}: {million.source}."),)
     return "## Weight", _table(("", ""), rows), *assumed
+
+
+def _ladder(report: Json) -> tuple[str, ...]:
+    """Tell what was made cheaper: a table a family, then what became of each step."""
+    aim, parts = report["task"]["aim"], list[str]()
+    for family in report.get("ladder", ()):
+        heads = ("trial", "candidate", "size", "p50, ms", "p95, ms", "rows a second", "memory", aim, "worse by (95%)")
+        rows = [(str(s["number"]), s["title"], *_loss_joined(cells(s, aim))) for s in measured(family)]
+        said = [f"Trial {s['number']}: {became(s, family)}" for s in family["steps"]]
+        title = f"## Made cheaper from {_plain(family['steps'][0]['title'])}, {threads_said(family)}"
+        parts += [title, _table(heads, rows), _bullets(said)]
+    return tuple(parts)
+
+
+def _loss_joined(words: tuple[str, ...]) -> tuple[str, ...]:
+    *shown, lost, ends = words
+    return *shown, f"{lost} ({ends})" if ends else lost
 
 
 def _data(report: Json) -> tuple[str, ...]:

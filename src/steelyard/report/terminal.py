@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.report.advice import advice_lines
+from steelyard.report.ladder import became, cells, measured, threads_said
 from steelyard.report.return_words import lines as return_lines
 from steelyard.report.return_words import tornado_lines
 from steelyard.report.value import sentences
@@ -42,6 +43,16 @@ def show(report: Json, console: Console) -> None:
         console.print(part)
 
 
+def show_pull(told: Json, console: Console) -> None:
+    """Print what became of a lever that was pulled by hand, and what is decided now."""
+    report, row = told["report"], told["trial"]
+    console.print(Text(f"Trial {row['number']}, {row['recipe']}: {verdict(row)}", style="bold"))
+    if told["ladder"] is not None:
+        for part in _ladder({**report, "ladder": [told["ladder"]]}):
+            console.print(part)
+    console.print(_decision(report))
+
+
 def show_returns(block: Json, console: Console) -> None:
     """Print what a model returns, with every assumption."""
     for part in _returns(block):
@@ -63,6 +74,7 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield _decision(report)
     yield from _bullets("What decisions bring", sentences(report))
     yield from _returns(report.get("returns"))
+    yield from _ladder(report)
     yield from _others(report)
     yield _ledger(report)
     yield from _time(report)
@@ -152,6 +164,24 @@ def _others(report: Json) -> Iterator[RenderableType]:
         style = "dim" if row["ending"] != "measured" else ""
         table.add_row(str(row["number"]), Text(row["title"]), shown, Text(verdict(row)), style=style)
     yield table
+
+
+def _ladder(report: Json) -> Iterator[RenderableType]:
+    """Show what was made cheaper, and what became of each step."""
+    aim = report["task"]["aim"]
+    for family in report.get("ladder", ()):
+        table = plain_table(f"Made cheaper from {family['steps'][0]['title']}, {threads_said(family)}")
+        table.add_column("trial", justify="right", no_wrap=True)
+        table.add_column("candidate", ratio=1, min_width=12, overflow="fold")
+        for head in ("size", "p50,\nms", "p95,\nms", "rows/s", "memory", aim, "worse\nby"):
+            table.add_column(head, justify="right", overflow="fold")
+        for step in measured(family):
+            style = "bold" if step["chosen"] else "" if step["kept"] else "dim"
+            *shown, lost, ends = cells(step, aim)
+            table.add_row(str(step["number"]), Text(step["title"]), *shown, f"{lost}\n{ends}".strip(), style=style)
+        yield table
+        yield from (bullet(f"Trial {s['number']}: {became(s, family)}") for s in family["steps"][1:])
+        yield Text("")
 
 
 def _ledger(report: Json) -> RenderableType:

@@ -6,6 +6,7 @@ from steelyard.decide.words import money
 from steelyard.report.again import again_section, data
 from steelyard.report.chart import chart, legend
 from steelyard.report.forecast import forecast_section
+from steelyard.report.ladder_section import ladder_section
 from steelyard.report.markup import Markup, join, tag
 from steelyard.report.money_sections import advice_section, levers_section, returns_section
 from steelyard.report.say import english, say
@@ -76,6 +77,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("Where the next dollar goes", advice_section(report)),
         _section("What each lever earned", levers_section(report)),
         _section("Machines over the day", capacity_section(report)),
+        _section("Made cheaper", ladder_section(report)),
         _section("Frontier", frontier_table(report) if report["frontier"] else None),
         _section("By type and tag", tags_section(report)),
         _section("Errors by step ahead", forecast_section(report)),

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from steelyard.contracts import DistillingLever, Trial, known
+from steelyard.contracts import Trial, known
 from steelyard.money import Prices
 from steelyard.money.energy import hourly
 from steelyard.recipe import Recipe, Shrink, Train, parents
-from steelyard.registry import levers
 from steelyard.search.moves import Ranked
 from steelyard.spec import Budget
 from steelyard.units import Seconds
@@ -105,18 +104,17 @@ class Allowance:
 
 
 def trained_for(trial: Trial, trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials whose trainings a refit of ``trial`` repeats: of its members, and of students among them."""
+    """Return the trials that a refit of ``trial`` repeats: trainings of its members, and the steps that shrink them."""
     own = {t.recipe: t for t in known(trials)}
     return [own[recipe] for recipe in _trained(trial.recipe) if recipe in own] or [trial]
 
 
 def _trained(recipe: Recipe) -> list[Recipe]:
-    """Return what is trained on the way to a recipe."""
+    """Return what is trained, or made of what was trained, on the way to a recipe."""
     if isinstance(recipe, Train):
         return [recipe]
     under = [found for parent in parents(recipe) for found in _trained(parent)]
-    teaches = isinstance(recipe, Shrink) and isinstance(levers().get(recipe.lever), DistillingLever)
-    return [*under, recipe] if teaches else under
+    return [*under, recipe] if isinstance(recipe, Shrink) else under
 
 
 def seconds_of(budget: Budget, prices: Prices, cores: int) -> Seconds:

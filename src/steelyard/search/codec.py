@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.clock import Times
-from steelyard.contracts import Ending, Errand, Job, Trial, Weight
+from steelyard.contracts import Beside, Ending, Errand, Job, Trial, Weight
 from steelyard.recipe import from_json, to_json
 from steelyard.units import Estimate, Seconds
 
@@ -29,13 +29,15 @@ def weight_to_json(weight: Weight) -> dict[str, Any]:
     """Return a weight as JSON."""
     times = {name: figure.to_json() for name in _TIMES if (figure := getattr(weight, name)) is not None}
     counts = {name: getattr(weight, name) for name in ("batch", "size_bytes", "threads", "calls")}
-    return times | counts
+    beside = {name: [each.p50.to_json(), each.p95.to_json()] for name, each in weight.beside.items()}
+    return times | counts | ({"beside": beside} if beside else {})
 
 
 def weight_from_json(data: Mapping[str, Any]) -> Weight:
     """Read what :func:`weight_to_json` wrote."""
     facts: dict[str, Any] = {k: Estimate.from_json(v) if k in _TIMES else v for k, v in data.items()}
-    return Weight(**facts)
+    ratios = {name: Beside(*map(Estimate.from_json, each)) for name, each in data.get("beside", {}).items()}
+    return Weight(**{**facts, "beside": ratios})
 
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "threads": job.threads,
         "serving_threads": job.serving_threads,
         "bundle": job.bundle,
+        "beside": dict(job.beside),
         "rounds": list(job.rounds),
         "hurdles": {str(step): value for step, value in job.hurdles.items()},
     }
@@ -118,6 +121,7 @@ def job_from_json(data: Mapping[str, Any]) -> Job:
         threads=data["threads"],
         serving_threads=data["serving_threads"],
         bundle=data["bundle"],
+        beside=data.get("beside", {}),
         rounds=tuple(data["rounds"]),
         hurdles={int(step): value for step, value in data["hurdles"].items()},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from steelyard.contracts import Problem, Task, Trial
@@ -11,9 +11,9 @@ from steelyard.data import Dataset
 from steelyard.decide import Candidate, candidate
 from steelyard.decide.altered import plain
 from steelyard.money import Prices
-from steelyard.recipe import BASELINES, Recipe, Train, trainings
+from steelyard.recipe import Recipe, trainings
 from steelyard.search.compared import Compared
-from steelyard.search.finish import Pairs
+from steelyard.search.finish import Pairs, baseline_of
 from steelyard.search.judging import judge
 from steelyard.search.outcomes import Outcomes, names_of, within
 from steelyard.spec import Spec
@@ -76,12 +76,6 @@ def compare(
         spreads=spreads,
         judged=judged,
     )
-
-
-def baseline_of(candidates: Iterable[Candidate]) -> int | None:
-    """Return the constant model's trial."""
-    found = (c.number for c in candidates if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES)
-    return next(found, None)
 
 
 def _priced(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from steelyard.search.allowance import CLOSING, Allowance
 from steelyard.search.comparing import compare
 from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
-from steelyard.search.finish import Pairs, choose, conclude_run, expected_of, pairs_of
+from steelyard.search.finish import Gate, Pairs, choose, conclude_run, expected_of, pairs_of
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.history import History, base_of
 from steelyard.search.incumbent import after_asking, facts_of, lodge
@@ -242,6 +242,7 @@ class Session:
             self.journal.note(sentence)
         executor.load(_modules(search.names))
         store = Store(self.folder.path)
+        search.terms = replace(search.terms, guard=Gate(Pairs(dataset, store, {}), self.prices, self.spec))
         given = self._given(dataset, store)
         for _, trial in sorted(self.journal.history.trials.items()):
             search.tell(trial)
@@ -295,7 +296,11 @@ def _to_the_end(loop: Loop) -> Exit:
     pairs = pairs_of(loop)
     if decision is None:
         decision = _decide(loop, pairs, why)
-    decision = conclude_run(loop, decision)
+    return remember(loop, pairs, conclude_run(loop, decision, pairs), why)
+
+
+def remember(loop: Loop, pairs: Pairs, decision: Decision, why: str) -> Exit:
+    """Write what was decided in the end, what other wishes need, and how the run ended."""
     loop.journal.write("decided", {"decision": decision.to_json()})
     _compare(loop, pairs, decision)
     code = Exit.DONE if decision.feasible else Exit.NOT_FEASIBLE

@@ -18,6 +18,7 @@ from steelyard.search.codec import figures_to_json, weight_to_json
 from steelyard.search.distilling import distil_parts, distils
 from steelyard.search.final import read_test, refit, weigh_bundle
 from steelyard.search.given import judge_given
+from steelyard.search.interface import STANDS, ShrunkUnfit, said
 from steelyard.search.intervals import amend_parts
 from steelyard.search.joining import combine_parts, shrink_parts
 from steelyard.search.making import Bench, Made, OutOfTime, Pruned, Unfaithful, part_answer, staked, validation_of
@@ -53,9 +54,10 @@ def _done(job: Job, tell: Tell | None, show: Tell | None) -> dict[str, Any]:
         case Errand.WEIGH:
             return weight_to_json(weigh_bundle(bench))
         case Errand.REFIT:
-            made = refit(bench)
+            made, checked = refit(bench)
             store.forget(job.recipe)
-            return {"bundle": str(made.relative_to(store.bundles)), "notes": meter.notes}
+            facts = {"bundle": str(made.relative_to(store.bundles)), "notes": meter.notes}
+            return facts | {"rechecked": [each.to_json() for each in checked]}
         case Errand.TEST:
             return figures_to_json(read_test(bench))
 
@@ -76,14 +78,21 @@ def _trial(bench: Bench) -> Outcome:
         ending = Ending.OUT_OF_MEMORY
     except RunUnwritable:
         raise
-    except Unfaithful as problem:
+    except (Unfaithful, ShrunkUnfit) as problem:
         note = str(problem)
     except (Refused, SteelyardError) as problem:
         ending, note = Ending.REFUSED, str(problem)
     except Exception as problem:  # noqa: BLE001 - one failed trial never ends a run; its sentence is kept
         traceback.print_exc()
-        note = f"{type(problem).__name__}: {problem}"
+        note = _crashed(bench.job.recipe, problem)
     return _ended(bench, ending, note, start, cpu)
+
+
+def _crashed(recipe: Recipe, problem: Exception) -> str:
+    """Say what went wrong in a program that did not foresee it, and whose it is."""
+    if isinstance(recipe, Shrink):
+        return f"{recipe.lever} crashed with {type(problem).__name__} ({said(problem)}); {STANDS}."
+    return f"{type(problem).__name__}: {problem}"
 
 
 def _attempt(bench: Bench, start: float, cpu: float) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from steelyard.bundle import Joined, load
 from steelyard.contracts import Answer, Split, Weight
 from steelyard.errors import SteelyardError
-from steelyard.measure import quality, weigh
+from steelyard.measure import in_turn, quality, weigh
 from steelyard.recipe import Combine, Given, Recipe, Shrink, Train, parents, trainings
 from steelyard.search.codec import weight_from_json, weight_to_json
 from steelyard.search.distilling import distil_all, distils
@@ -22,6 +22,7 @@ from steelyard.search.intervals import amend_bundle
 from steelyard.search.joining import in_use, shrink_once
 from steelyard.search.making import Bench, OutOfTime, ship, staked
 from steelyard.search.plain_rows import sample_rows
+from steelyard.search.rechecking import Rechecked, recheck
 from steelyard.search.training import train_once
 from steelyard.units import Estimate, Seconds
 
@@ -29,6 +30,8 @@ WEIGHED_ROWS = 512
 """Rows that a bundle is called with in turn while it is weighed."""
 WEIGH_SECONDS = 10.0
 """Most time that weighing one bundle may take."""
+TURN_SECONDS = 5.0
+"""Most time that calling a shrunk bundle in turn with those that it was made from may take."""
 
 
 class RefitLate(SteelyardError):
@@ -59,22 +62,37 @@ def shipped_from_json(data: Mapping[str, Any]) -> Shipped:
     return Shipped(bundle=Path(data["bundle"]), refitted=data["refitted"], weight=weight)
 
 
-def refit(bench: Bench) -> Path:
-    """Train the job's recipe on everything but test, with its rounds fixed; return its bundle."""
+def refit(bench: Bench) -> tuple[Path, tuple[Rechecked, ...]]:
+    """Train the job's recipe on everything but test, with its rounds fixed.
+
+    Returns
+    -------
+    Path
+        Its bundle.
+    tuple of Rechecked
+        What each step of shrinking lost, the first one first: a refit may break what the trial did not.
+    """
     rounds = list(bench.job.rounds) or [0] * len(trainings(bench.job.recipe))
-    return _refit(bench, bench.job.recipe, rounds)
+    checked: list[Rechecked] = []
+    return _refit(bench, bench.job.recipe, rounds, checked), tuple(checked)
 
 
-def _refit(bench: Bench, recipe: Recipe, rounds: list[int]) -> Path:
-    place = bench.store.refitted(recipe)
-    if place.exists():
-        return place
-    sources = []
+def _refit(bench: Bench, recipe: Recipe, rounds: list[int], checked: list[Rechecked]) -> Path:
+    place, sources = bench.store.refitted(recipe), []
     for parent in parents(recipe):
         count = len(trainings(parent))
         if parent in members(bench, recipe):
-            sources.append(_refit(bench, parent, rounds[:count]))
+            sources.append(_refit(bench, parent, rounds[:count], checked))
         rounds = rounds[count:]
+    if not place.exists():
+        _refit_one(bench, recipe, sources, rounds)
+    if isinstance(recipe, Shrink) and (found := recheck(bench, recipe, place, sources[0])) is not None:
+        checked.append(found)
+    return place
+
+
+def _refit_one(bench: Bench, recipe: Recipe, sources: list[Path], rounds: list[int]) -> None:
+    place = bench.store.refitted(recipe)
     with bench.store.aside(recipe) as folder:
         made = folder / "all"
         try:
@@ -87,7 +105,6 @@ def _refit(bench: Bench, recipe: Recipe, rounds: list[int]) -> Path:
         except OSError:
             if not place.exists():  # otherwise another executor was faster: theirs is the same
                 raise
-    return place
 
 
 def members(bench: Bench, recipe: Recipe) -> tuple[Recipe, ...]:
@@ -132,7 +149,12 @@ def weigh_bundle(bench: Bench) -> Weight:
     seconds = Seconds(min(WEIGH_SECONDS, max(0.02, bench.meter.remaining() / 2)))
     fresh = bench.job.bundle.endswith(".all")
     folder = bench.store.bundles / bench.job.bundle
-    return weigh(folder, rows, threads=bench.job.serving_threads, seconds=seconds, fresh=fresh)
+    weight = weigh(folder, rows, threads=bench.job.serving_threads, seconds=seconds, fresh=fresh)
+    others = {name: place for name, of in bench.job.beside.items() if (place := bench.store.bundles / of).exists()}
+    if not others:
+        return weight
+    left = max(0.02, min(TURN_SECONDS, bench.meter.remaining() / 2))
+    return replace(weight, beside=in_turn(folder, others, rows, threads=bench.job.serving_threads, seconds=left))
 
 
 def read_test(bench: Bench) -> dict[str, Estimate]:

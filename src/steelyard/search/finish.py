@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Answer, Ending, Errand, Floats, Ints, Task, Trial, known
 from steelyard.data import Dataset
-from steelyard.decide import Decision, candidate, confirm, decide
+from steelyard.decide import Candidate, Decision, Shrunken, candidate, confirm, decide, guarded
 from steelyard.errors import NothingMeasured
 from steelyard.measure import jointly, paired
+from steelyard.money import Prices
 from steelyard.recipe import BASELINES, Given, Recipe, Train, trainings
 from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
@@ -23,7 +24,9 @@ from steelyard.search.executors import Finished
 from steelyard.search.final import Shipped, shipped_to_json
 from steelyard.search.loop import Loop
 from steelyard.search.making import part_answer, validation_of
+from steelyard.search.rechecking import Rechecked, holds, refits_above, slower_now
 from steelyard.search.store import Store, measured_bundle
+from steelyard.spec import Spec
 from steelyard.tasks import Metric, metric
 from steelyard.units import Estimate, Seconds
 
@@ -95,7 +98,9 @@ class Pairs:
 
 def pairs_of(loop: Loop) -> Pairs:
     """Return what compares the trials of a run."""
-    return Pairs(loop.dataset, loop.store, {number: t.recipe for number, t in loop.history.trials.items()})
+    gate, recipes = loop.search.terms.guard, {number: t.recipe for number, t in loop.history.trials.items()}
+    known = dict(gate.pairs.known) if isinstance(gate, Gate) else {}
+    return Pairs(loop.dataset, loop.store, recipes, known)
 
 
 def expected_of(loop: Loop) -> dict[int, float]:
@@ -109,8 +114,43 @@ def expected_of(loop: Loop) -> dict[int, float]:
     }
 
 
-def choose(loop: Loop, pairs: Pairs) -> Decision:
-    """Decide among the weighed trials.
+def candidates_of(trials: Sequence[Trial], prices: Prices, spec: Spec, dataset: Dataset) -> list[Candidate]:
+    """Return what of the trials can be decided on."""
+    found = (candidate(t, prices, spec, dataset.task, dataset.schema) for t in trials)
+    return [c for c in found if c is not None]
+
+
+@dataclass(slots=True)
+class Gate:
+    """The guard, for a search that goes on: asked after every trial, it compares what is new alone."""
+
+    pairs: Pairs
+    prices: Prices
+    spec: Spec
+    _last: tuple[tuple[tuple[int, bool], ...], dict[int, Shrunken]] | None = None
+
+    def __call__(self, trials: Sequence[Trial]) -> Mapping[int, Shrunken]:
+        """Return what is found of each shrunk model that was weighed, by number."""
+        known = tuple((t.number, t.weight is not None) for t in trials)
+        if self._last is None or self._last[0] != known:
+            self.pairs.recipes.update({t.number: t.recipe for t in trials})
+            self._last = known, guard(trials, self.pairs, self.prices, self.spec, self.pairs.dataset)[0]
+        return self._last[1]
+
+
+def guard(
+    trials: Sequence[Trial], pairs: Pairs, prices: Prices, spec: Spec, dataset: Dataset
+) -> tuple[dict[int, Shrunken], float]:
+    """Return what the guard finds of the shrunk models among some trials so far, and the loss that it allows."""
+    found = candidates_of(trials, prices, spec, dataset)
+    if not found:
+        return {}, 0.0
+    aim = metric(dataset.task.aim)
+    return guarded(found, metric=aim, paired=pairs, spec=spec, task=dataset.task, baseline=baseline_of(found))
+
+
+def choose(loop: Loop, pairs: Pairs, barred: Mapping[int, str] | None = None) -> Decision:
+    """Decide among the weighed trials; ``barred`` are out of the question, by number, with the reason.
 
     Raises
     ------
@@ -119,10 +159,9 @@ def choose(loop: Loop, pairs: Pairs) -> Decision:
     """
     trials = [t for _, t in sorted(loop.history.trials.items())]
     prices, spec, dataset = loop.allowance.prices, loop.spec, loop.dataset
-    found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task, dataset.schema)) is not None]
+    found = candidates_of(trials, prices, spec, dataset)
     if not found:
         raise NothingMeasured(_nothing(trials, dataset.task.aim, loop.stopped))
-    constants = [c.number for c in found if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES]
     return decide(
         found,
         metric=metric(dataset.task.aim),
@@ -130,9 +169,16 @@ def choose(loop: Loop, pairs: Pairs) -> Decision:
         joint=pairs.joint,
         spec=spec,
         task=dataset.task,
-        baseline=constants[0] if constants else None,
+        baseline=baseline_of(found),
         expected=expected_of(loop),
+        barred=barred,
     )
+
+
+def baseline_of(candidates: Iterable[Candidate]) -> int | None:
+    """Return the constant model's trial."""
+    found = (c.number for c in candidates if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES)
+    return next(found, None)
 
 
 def _nothing(trials: list[Trial], aim: str, stopped: str) -> str:
@@ -152,14 +198,22 @@ def _nothing(trials: list[Trial], aim: str, stopped: str) -> str:
     )
 
 
-def conclude_run(loop: Loop, decision: Decision) -> Decision:
+def conclude_run(loop: Loop, decision: Decision, pairs: Pairs) -> Decision:
     """Ship the chosen recipe's bundle, check that it keeps the targets, and read test; return what then holds.
 
-    Each step is an event, so a run that is killed goes on from the step it was at. Ctrl-C cuts a refit short.
+    Each step is an event, so a run that is killed goes on from the step it was at. Ctrl-C cuts a refit short. Where the
+    refit shows that a step of shrinking broke, it is decided again without that step.
     """
+    while loop.history.shipped is None:
+        broken = _ship(loop, loop.history.trials[decision.number], pairs)
+        if broken is None:
+            break
+        step, why = broken
+        fresh = {number: why for number, t in loop.history.trials.items() if holds(t.recipe, step)}
+        loop.journal.note(f"Trial {decision.number} does not ship. {why}")
+        decision = choose(loop, pairs, {**decision.barred, **fresh})
+        loop.journal.write("decided", {"decision": decision.to_json()})
     trial = loop.history.trials[decision.number]
-    if loop.history.shipped is None:
-        _ship(loop, trial)
     shipped = loop.history.shipped
     assert shipped is not None, "something ships by now"
     if loop.history.test is None:
@@ -184,11 +238,19 @@ def conclude_run(loop: Loop, decision: Decision) -> Decision:
     return decision if confirmed.reasons[-1] in decision.reasons else confirmed
 
 
-def _ship(loop: Loop, trial: Trial) -> None:
-    """Settle which bundle ships, the refit where it can be had, and weigh it."""
-    bundle, seconds, notes = _refit(loop, trial)
+def _ship(loop: Loop, trial: Trial, pairs: Pairs) -> tuple[Recipe, str] | None:
+    """Settle which bundle ships, the refit where it can be had, and weigh it.
+
+    Nothing is settled where a step of shrinking broke in the refit: that step is returned, and why.
+    """
+    bundle, seconds, notes, rechecked = _refit(loop, trial)
     refitted = bundle != _measured(loop, trial)
     weight = trial.weight
+    trials = [t for _, t in sorted(loop.history.trials.items())]
+    lose = guard(trials, pairs, loop.allowance.prices, loop.spec, loop.dataset)[1] if rechecked else 0.0
+    for each in rechecked:
+        if why := each.broken(lose, loop.dataset.task.aim):
+            return each.recipe, why
     if refitted:
         loop.watcher.phase("weighing")
         weighed = _insist(loop, trial, Errand.WEIGH, bundle)
@@ -197,45 +259,58 @@ def _ship(loop: Loop, trial: Trial) -> None:
             notes.append(f"The refitted bundle was not weighed ({weighed.problem}); its trial's figures stand for it.")
         else:
             weight = weight_from_json(weighed.left)
+            if why := slower_now(trial.recipe, weight, loop.store.bundles):
+                return trial.recipe, why
     assert weight is not None, "only what was weighed is decided on"
     shipped = Shipped(bundle=Path(bundle), refitted=refitted, weight=weight)
     loop.journal.write("shipped", {"shipped": shipped_to_json(shipped), "seconds": seconds, "notes": notes})
+    return None
 
 
-def _refit(loop: Loop, trial: Trial) -> tuple[str, float, list[str]]:
-    """Return the bundle that ships, the time it took, and what is to be said of it."""
+class _Refitted(NamedTuple):
+    """The bundle that ships, the seconds it took, what is to be said of it, and what each step of shrinking lost."""
+
+    bundle: str
+    seconds: float
+    notes: list[str]
+    rechecked: tuple[Rechecked, ...] = ()
+
+
+def _refit(loop: Loop, trial: Trial) -> _Refitted:
     if isinstance(trial.recipe, Given):
-        return _measured(loop, trial), 0.0, []
+        return _Refitted(_measured(loop, trial), 0.0, [])
     needed = sum(loop.allowance.refit_seconds(t) for t in trained_for(trial, tuple(loop.history.trials.values())))
     left = Seconds(loop.allowance.remaining() - SHIPPING)
     if needed <= BRIEF:  # a second for one, with what its worker may have to load
         left = max(left, Seconds(min(2 * BRIEF, loop.allowance.remaining() - SOON)))
     if (loop.journal.interrupted and needed > PATIENCE) or needed * HOPE > left:
-        return (
-            _measured(loop, trial),
-            0.0,
-            [_unrefitted(loop, f"it needs {needed:.0f} s, {max(left, 0):.0f} s are left")],
-        )
+        why = f"it needs {needed:.0f} s, {max(left, 0):.0f} s are left"
+        return _Refitted(_measured(loop, trial), 0.0, [_unrefitted(loop, why)])
     loop.watcher.phase("refitting")
     job = replace(loop.job(trial, Errand.REFIT, left), rounds=rounds_of(trial.recipe, loop.store))
     try:
         finished = send(loop.executor, job, loop.tick)
     except KeyboardInterrupt:
         loop.journal.interrupted = True
-        return _measured(loop, trial), 0.0, [_unrefitted(loop, "it was stopped by Ctrl-C")]
-    if finished.left is None:
-        return _measured(loop, trial), finished.seconds, [_unrefitted(loop, finished.problem)]
-    return finished.left["bundle"], finished.seconds, list(finished.left["notes"])
+        return _Refitted(_measured(loop, trial), 0.0, [_unrefitted(loop, "it was stopped by Ctrl-C")])
+    left_ = finished.left
+    if left_ is None:
+        return _Refitted(_measured(loop, trial), finished.seconds, [_unrefitted(loop, finished.problem)])
+    rechecked = tuple(Rechecked.from_json(each) for each in left_.get("rechecked", ()))
+    return _Refitted(left_["bundle"], finished.seconds, list(left_["notes"]), rechecked)
 
 
 def _insist(loop: Loop, trial: Trial, errand: Errand, bundle: str) -> Finished:
     """Have a short closing job done, once more if Ctrl-C came in between."""
     seconds = Seconds(max(READING, loop.allowance.remaining()))
+    job = loop.job(trial, errand, seconds, bundle=bundle)
+    if errand is Errand.WEIGH:
+        job = replace(job, beside=refits_above(trial.recipe, loop.store.bundles))
     try:
-        return send(loop.executor, loop.job(trial, errand, seconds, bundle=bundle), loop.tick)
+        return send(loop.executor, job, loop.tick)
     except KeyboardInterrupt:
         loop.journal.interrupted = True
-        return send(loop.executor, loop.job(trial, errand, seconds, bundle=bundle), loop.tick)
+        return send(loop.executor, job, loop.tick)
 
 
 def _measured(loop: Loop, trial: Trial) -> str:

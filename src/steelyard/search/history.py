@@ -167,6 +167,17 @@ def _resumed(history: History, facts: Mapping[str, Any]) -> None:
     history.ending, history.exit_code = "", None
 
 
+def _pulled(history: History, facts: Mapping[str, Any]) -> None:
+    """Take a lever pulled by hand on a finished run: it goes on, and what it decided stands until it decides again."""
+    del facts
+    history.ending, history.exit_code = "", None
+
+
+def _reopened(history: History, facts: Mapping[str, Any]) -> None:
+    del facts
+    history.shipped, history.test, history.compared = None, None, None
+
+
 _FOLDS = {
     "created": _created,
     "data": _data,
@@ -181,4 +192,6 @@ _FOLDS = {
     "compared": _compared,
     "finished": _finished,
     "resumed": _resumed,
+    "pulled": _pulled,
+    "reopened": _reopened,
 }

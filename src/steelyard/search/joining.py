@@ -16,7 +16,8 @@ from steelyard.contracts import Answer, CombiningLever, Evidence, Ints, Rule, Sh
 from steelyard.levers import LeverRefused
 from steelyard.recipe import Combine, Recipe, Shrink, describe
 from steelyard.registry import levers
-from steelyard.search.making import Answers, Bench, Made, check_parity, part_answer, ship
+from steelyard.search.interface import check_answers, checked, runnable
+from steelyard.search.making import Answers, Bench, Made, check_parity, part_answer, ship, staked
 from steelyard.search.training import Refused
 
 CROSS = 5
@@ -40,14 +41,23 @@ def shrink_parts(recipe: Shrink, bench: Bench, folder: Path) -> Made:
 
 
 def shrink_once(recipe: Shrink, bench: Bench, source: Path, folder: Path, *, fit: Ints, held: Split) -> Answer:
-    """Shrink one bundle into ``folder`` and answer rows with the result."""
+    """Shrink one bundle into ``folder`` and answer rows with the result.
+
+    Raises
+    ------
+    ShrunkUnfit
+        If the result could not take the place of what it was made from.
+    """
     lever = cast("ShrinkingLever", levers().get(recipe.lever))
     some = fit if getattr(lever, "trains", False) else fit[:: max(1, len(fit) // SAMPLE)][:SAMPLE]
     rows = bench.dataset.rows.take(some)
     with phase(Phase.LOADING):
         parent = load(source).artefact()
-    artefact = lever.apply(parent, rows, recipe.settings, bench.work, bench.meter)
-    return ship(folder, artefact, bench.about(recipe), held.columns)
+    artefact = checked(recipe.lever, parent, lever.apply(parent, rows, recipe.settings, bench.work, bench.meter))
+    with runnable(recipe.lever, folder):
+        answer = ship(folder, artefact, bench.about(recipe), held.columns)
+    check_answers(recipe.lever, bench.dataset.task, held, staked(answer, held))
+    return answer
 
 
 def combine_parts(recipe: Combine, bench: Bench, folder: Path) -> Made:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from steelyard.contracts import Context, Ending, Errand, Job, Move, Problem, Task, Trial, known
+from steelyard.contracts import Context, Ending, Errand, Job, Move, Problem, Trial, known
 from steelyard.data import Dataset
 from steelyard.errors import Exit, RunUnwritable
 from steelyard.levers.training.hurdles import hurdles
 from steelyard.money import Prices
 from steelyard.money.energy import hourly
-from steelyard.recipe import Given, Recipe, Train, to_json
+from steelyard.recipe import Given, Recipe, Shrink, Train, digest, line_above, to_json
 from steelyard.registry import learners, levers
 from steelyard.search.allowance import Allowance, seconds_of
+from steelyard.search.chains import step_seconds
 from steelyard.search.codec import trial_to_json
 from steelyard.search.courier import TICK, let_go, send
 from steelyard.search.executors import Executor, Finished
 from steelyard.search.experience import experience
 from steelyard.search.history import History, lost_trial, trial_of
 from steelyard.search.incumbent import INCUMBENT
+from steelyard.search.interface import STANDS
 from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
 from steelyard.search.modality import only, starters
@@ -32,6 +33,7 @@ from steelyard.search.moves import Ranked, Search, Terms
 from steelyard.search.spending import Free, OverHorizon, Worth, per_second
 from steelyard.search.store import Store, measured_bundle, outcome_from_json
 from steelyard.search.watching import Watcher
+from steelyard.search.wishes import Wishes
 from steelyard.spec import Spec
 from steelyard.tasks import metric
 from steelyard.units import Seconds
@@ -74,11 +76,11 @@ def search_of(spec: Spec, dataset: Dataset, threads: int, prices: Prices) -> tup
     pulled = [levers().get(n) for n in allowed(levers().names(), spec.levers.only, spec.levers.without)]
     if dataset.task.problem is Problem.FORECASTING:
         pulled = [lever for lever in pulled if getattr(lever, "forecasts", False)]
-    terms = terms_of(spec, dataset.task, prices, cores=threads * spec.workers)
+    terms = terms_of(spec, dataset, prices, cores=threads * spec.workers)
     return Search(context_of(spec, dataset, threads, reads), willing, pulled, terms, reads), refused
 
 
-def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:
+def terms_of(spec: Spec, dataset: Dataset, prices: Prices, *, cores: int) -> Terms:
     """Return what the search goes by: experience, what quality is worth, and whether the clock counts.
 
     Improvements have a price where the aim is money and the spec says how many requests come; then they count over
@@ -87,18 +89,31 @@ def terms_of(spec: Spec, task: Task, prices: Prices, *, cores: int) -> Terms:
     limit = seconds_of(spec.budget, prices, cores)
     rate, currency = per_second(hourly(prices, cores)), prices.currency
     worth: Worth = Free(rate, currency)
-    traffic = spec.serving.traffic
+    traffic, task = spec.serving.traffic, dataset.task
     if task.aim == "value" and traffic is not None and traffic.mean_rps > 0:
         decisions = traffic.mean_rps * SECONDS_A_MONTH * spec.horizon_months
         worth = OverHorizon(rate, currency, decisions)
     bound = math.isfinite(limit)
-    meets = functools.partial(_keeps, spec.serving.latency_p95_ms)
-    return Terms(experience=experience(), worth=worth, measured_pace=bound, long=limit * LONG, meets=meets)
+    wishes = Wishes(spec, task, prices, dataset.schema)
+    return Terms(
+        experience=experience(),
+        worth=worth,
+        measured_pace=bound,
+        long=limit * LONG,
+        meets=wishes.meets,
+        reaches=wishes.reaches,
+        serving=wishes.serving,
+    )
 
 
-def _keeps(latency_p95_ms: float | None, trial: Trial) -> bool:
-    """Tell whether a trial keeps the limit of latency, as far as it is known."""
-    return latency_p95_ms is None or trial.weight is None or trial.weight.p95.value <= latency_p95_ms
+def _lost(recipe: Recipe, finished: Finished) -> str:
+    """Say why a job left nothing."""
+    if not isinstance(recipe, Shrink):
+        return f"{finished.problem[:1].upper()}{finished.problem[1:]}."
+    if finished.cause == "late":
+        most = finished.job.seconds
+        return f"{recipe.lever} had not ended after the {most:.0f} s that a step of shrinking had here; {STANDS}."
+    return f"{recipe.lever} left nothing ({finished.problem}); {STANDS}."
 
 
 def _shortens(recipe: Train) -> bool:
@@ -143,6 +158,17 @@ class Loop:
             self.journal.interrupted = True
             self._let_go()
         return self.stopped
+
+    def try_once(self, recipe: Recipe, lever: str, why: str, foreseen: float) -> int:
+        """Try one recipe, weigh what came of it, and return its number."""
+        number = self.history.next_number
+        facts = {"number": number, "recipe": to_json(recipe), "lever": lever, "why": why}
+        self.journal.write("started", facts)
+        self._submit(number, recipe, lever, foreseen)
+        while self.running:
+            self._hear()
+        self._weigh()
+        return number
 
     def _weigh_given(self) -> None:
         """Have what is used today answer the rows that choose, if that was not done before."""
@@ -208,6 +234,8 @@ class Loop:
     def _submit(self, number: int, recipe: Recipe, lever: str, foreseen: float) -> None:
         seconds = self.allowance.job_seconds(self._trials(), self._best())
         expected = self.allowance.foreseen(foreseen)
+        if isinstance(recipe, Shrink):
+            seconds = Seconds(step_seconds(seconds, expected))
         self.running[number] = Trial(
             number=number, recipe=recipe, lever=lever, ending=Ending.FAILED, note="running", foreseen=expected
         )
@@ -261,7 +289,7 @@ class Loop:
             notes = outcome.notes
         else:
             ending = _LOST.get(finished.cause, Ending.FAILED)
-            note = f"{finished.problem[:1].upper()}{finished.problem[1:]}."
+            note = _lost(started.recipe, finished)
             trial = lost_trial(
                 started.number, started.lever, started.recipe, ending, note=note, seconds=finished.seconds
             )
@@ -280,7 +308,8 @@ class Loop:
             if trial.weight is None and left > 0:
                 bundle = measured_bundle(trial.recipe, first)
                 job = self.job(trial, Errand.WEIGH, Seconds(min(30.0, left)), bundle=bundle)
-                self._weighed(send(self.executor, job, self.tick))
+                made_from = {digest(r): measured_bundle(r, first) for r in line_above(trial.recipe)}
+                self._weighed(send(self.executor, replace(job, beside=made_from), self.tick))
 
     def job(self, trial: Trial, errand: Errand, seconds: Seconds, *, bundle: str = "") -> Job:
         """Return a job that is about a trial that was measured."""

@@ -17,7 +17,8 @@ from steelyard.contracts import Context, Ending, Learner, Lever, Move, Prior, St
 from steelyard.decide.altered import plain
 from steelyard.decide.columns import whole
 from steelyard.levers.training.parts import SELECT
-from steelyard.recipe import Given, Plan, Recipe, Settings, Step, Train, describe, digest, trainings
+from steelyard.recipe import Given, Plan, Recipe, Settings, Shrink, Step, Train, describe, digest, trainings
+from steelyard.search.chains import Chains, Guarding
 from steelyard.search.experience import Experience, experience
 from steelyard.search.modality import only, reading
 from steelyard.search.prospects import Prospects
@@ -64,6 +65,12 @@ class Terms:
     """Whether a trial keeps the limits of serving. Until one does, other learners and cheaper models pay anyway."""
     long: float = math.inf
     """Seconds from which on a learner's first training begins with a share of the rows."""
+    reaches: Callable[[Trial], bool] = lambda _: True
+    """Whether a trial reaches the quality that was asked for."""
+    serving: Callable[[Trial], float | None] = lambda _: None
+    """What serving a weighed trial costs, in money per 1,000 decisions; ``None`` where decisions have no value."""
+    guard: Guarding | None = None
+    """What the guard finds of the shrunk models among the trials so far; without it none is rejected."""
 
 
 class Search:
@@ -92,6 +99,10 @@ class Search:
     def names(self) -> tuple[str, ...]:
         """The learners that may be used."""
         return tuple(learner.name for learner in self._learners)
+
+    def context(self, trials: Sequence[Trial]) -> Context:
+        """Return what levers may know, with these trials."""
+        return replace(self._context, trials=tuple(trials))
 
     def tell(self, trial: Trial) -> None:
         """Take a trial that ended, whatever its ending; one told before is replaced. The incumbent is left aside."""
@@ -214,19 +225,37 @@ class Search:
         waiting = tuple(replace(t, ending=Ending.FAILED, note="still running") for t in running)
         told, sound = self._told(), self._sound()
         prospects, pace, seen = self._prospects(sound), self._pace(), self._tried(running)
+        chains = Chains.of(self.trials, running, sound, self._context, self.terms)
         for lever in self._levers:
             mine = told if lever.name == SELECT else sound
             context = replace(self._context, trials=(*mine, *waiting))
+            shrinks = lever.stage is Stage.SHRINKING
             for trial in known(mine):
+                if shrinks and not chains.begins(trial):
+                    continue
                 for move in lever.moves(trial, context):
-                    if (name := digest(move.recipe)) not in seen:
+                    if (name := digest(move.recipe)) not in seen and (not shrinks or chains.admits(move)):
                         seen.add(name)
                         gain = prospects.pull(move, trial, lever.stage)
+                        gain = chains.worth(gain, move, trial) if shrinks else gain
                         yield Ranked(move, gain, pace.corrected(move))
 
     def _told(self) -> tuple[Trial, ...]:
         """Return the trials as levers may see them: nothing is built on altered data that prove nothing."""
-        return tuple(self._aside(t, plain, "on altered data, which are not better for sure") for t in self.trials)
+        return tuple(self._aside(t, plain, "on altered data, which are not better for sure") for t in self._kept())
+
+    def _kept(self) -> tuple[Trial, ...]:
+        """Return the trials without the steps of shrinking that the guard rejects, or could not look at yet.
+
+        Nothing is built on them.
+        """
+        if self.terms.guard is None or not any(isinstance(t.recipe, Shrink) for t in known(self.trials)):
+            return tuple(self.trials)
+        found = self.terms.guard(tuple(self.trials))
+        out = {t.number for t in known(self.trials) if isinstance(t.recipe, Shrink)}
+        out -= {number for number, each in found.items() if each.kept}
+        aside = "a step of shrinking that was rejected, or not weighed yet"
+        return tuple(replace(t, ending=Ending.PRUNED, note=aside) if t.number in out else t for t in self.trials)
 
     def _sound(self) -> tuple[Trial, ...]:
         """Return them as levers may that are after quality: nothing is built on columns that luck may have chosen.

@@ -8,6 +8,7 @@ from pathlib import Path
 from steelyard.contracts import Schema
 from steelyard.data import store
 from steelyard.decide import serving_cost
+from steelyard.decide.words import span
 from steelyard.errors import RunUnreadable
 from steelyard.money import Entry, Ledger, Prices, compute_entry, note_entry
 from steelyard.money.energy import energy_entries, energy_of
@@ -109,8 +110,25 @@ def entries_of(history: History, prices: Prices) -> Iterable[Entry]:
     energy = energy_of(history.facts["machine"], cores, held, history.metered, prices.tdp_watts)
     if energy is not None and history.elapsed > 0:
         yield from energy_entries(energy, prices)
+    yield from steps_of(history, prices)
     for sentence in dict.fromkeys(history.notes):
         yield note_entry(sentence, prices)
+
+
+def steps_of(history: History, prices: Prices) -> Iterable[Entry]:
+    """Yield what each step of shrinking came to: bytes, latency and quality, and whether it was kept."""
+    for found in () if history.decision is None else history.decision.shrunk:
+        trial, other = history.trials[found.number], history.trials.get(found.against or 0)
+        if found.against is None or other is None or trial.weight is None or other.weight is None:
+            continue
+        assert found.lost is not None, "what was held against another has a difference"
+        bytes_ = f"{trial.weight.size_bytes:,} bytes instead of {other.weight.size_bytes:,}"
+        times = "latency unknown" if found.p50 is None else f"{span(found.p50)} times its median latency"
+        sentence = (
+            f"{trial.lever}, trial {found.number}, held against trial {found.against}: {bytes_}, {times}, "
+            f"{span(found.lost)} lost in quality; {'kept' if found.kept else 'rejected'}."
+        )
+        yield note_entry(sentence, prices, trial=found.number)
 
 
 def asked_of(history: History, prices: Prices) -> Iterable[Entry]:

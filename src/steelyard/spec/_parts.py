@@ -69,6 +69,10 @@ Cost = Annotated[
 """An amount that is paid: ``0`` or more."""
 
 
+USUAL_GAIN = 0.1
+"""Share by which a shrunk model must be faster or smaller where nobody said how much."""
+
+
 class Part(BaseModel):
     """A part of a spec: unknown names are errors, values are never changed after validation.
 
@@ -301,6 +305,38 @@ class LeversPart(Part):
 
     only: tuple[str, ...] | None = Field(None, description="Only these levers.")
     without: tuple[str, ...] = Field((), description="All levers but these.")
+
+
+class ShrinkPart(Part):
+    """What a model may lose to become cheaper to serve, and what it must gain by that, or it is rejected."""
+
+    lose: float | None = Field(
+        None,
+        ge=0,
+        description="Most quality that may be lost, in units of the metric (0.01: one point of accuracy); with value: "
+        "as a share of the way from the constant model to the best; unset: quality.tolerance.",
+    )
+    faster: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share by which the latency of one row must fall; beside `smaller` either will do; unset: not "
+        "asked where `smaller` is given, else 0.1.",
+    )
+    smaller: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share by which the bytes on disk must fall; beside `faster` either will do; unset: not asked "
+        "where `faster` is given, else 0.1.",
+    )
+
+    @property
+    def least(self) -> tuple[float | None, float | None]:
+        """By what share a shrunk model must be faster, or smaller; ``None`` for what does not count as a gain."""
+        if self.faster is None and self.smaller is None:
+            return USUAL_GAIN, USUAL_GAIN
+        return self.faster, self.smaller
 
 
 class PretrainedPart(Part):

@@ -87,6 +87,7 @@ def _aim(kinds: set[Kind], spec: Spec) -> Iterator[Problem]:
         several = ", ".join(sorted(found.problems))
         yield Problem(place, f"{found.name} is a metric of {several}, and this is {' or '.join(sorted(kinds))}")
     yield from _target(found, spec)
+    yield from _loss(found, spec)
 
 
 def _target(aim: Metric, spec: Spec) -> Iterator[Problem]:
@@ -102,6 +103,16 @@ def _target(aim: Metric, spec: Spec) -> Iterator[Problem]:
             yield Problem(
                 ("quality", name), f"{aim.name} lies between {aim.low:g} and {aim.high:g}; got {asked:g}{hint}"
             )
+
+
+def _loss(aim: Metric, spec: Spec) -> Iterator[Problem]:
+    """Refuse a loss that allows everything: points given as whole numbers."""
+    lose, whole = spec.shrink.lose, 1.0 if aim.name == "value" else aim.high - aim.low
+    if lose is not None and lose >= whole:
+        hint = f" (did you mean {lose / 100:g}?)" if whole == 1 and lose <= 100 else ""
+        span = f"{aim.name} lies between {aim.low:g} and {aim.high:g}"
+        of = "it is a share of what the best model brings" if aim.name == "value" else span
+        yield Problem(("shrink", "lose"), f"{of}, so a loss of {lose:g} allows any{hint}")
 
 
 def _target_column(spec: Spec) -> Iterator[Problem]:

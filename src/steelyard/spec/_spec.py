@@ -25,6 +25,7 @@ from steelyard.spec._parts import (
     Quality,
     SequencePart,
     Serving,
+    ShrinkPart,
     SplitPart,
     Word,
 )
@@ -152,6 +153,11 @@ class Spec(Part):
         None,
         description="What is used today; weighed beside the models.",
         examples=[{"column": "decided", "per_call": "0.50 USD"}],
+    )
+    shrink: ShrinkPart = Field(
+        default_factory=ShrinkPart,
+        description="What a model may lose to become cheaper to serve, and what it must gain by that.",
+        examples=[{"lose": 0.01, "faster": 0.2, "smaller": 0.2}],
     )
     levers: LeversPart = Field(
         default_factory=LeversPart,

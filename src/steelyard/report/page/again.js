@@ -225,7 +225,7 @@ function cell([value, low, high], words) {
   return low === high ? { words, v: value } : { words, v: value, low, high };
 }
 
-const REJECTED = { "no gain": "rejected: neither smaller nor faster", worse: "rejected: lost too much",
+const REJECTED = { "no gain": "rejected: too little gained", worse: "rejected: lost too much",
   unproven: "rejected: altered data, not proven better" };
 
 function became(told, row) {

@@ -178,18 +178,26 @@ function cheapest(pool, worth) {
 }
 
 // Why a candidate is out of the question, by number: "no gain" or "worse" (shrunk), "unproven" (altered data).
+// A shrunk one is held against the last of its line that was kept and the one that it began with (decide.shrunk).
 function rejections(all, comparison, feasible, within) {
   const by = new Map(all.map((c) => [c.number, c]));
   const shrunk = new Map(), unproven = new Map();
-  for (const child of all) {
-    const parent = by.get(child.parent);
-    if (parent !== undefined) {
-      const gains = child.size_bytes < parent.size_bytes || child.p95[2] < parent.p95[1];
-      const forgiven = feasible(child) && !feasible(parent);
+  const lost = (parent, child) => {
+    const found = comparison.difference(parent, child);
+    if (found === null) return comparison.worth(parent) - comparison.worth(child);
+    return found[0] + ONE_SIDED * (found[2] - found[0]) + comparison.off(child) - comparison.off(parent);
+  };
+  const lineOf = (child) => (child.line ?? []).filter(([number]) => by.has(number));
+  const depth = (child) => (child.line ?? []).length;
+  for (const child of [...all].sort((a, b) => depth(a) - depth(b) || a.number - b.number)) {
+    const line = lineOf(child), root = line.at(-1);
+    if (child.line !== null && root === undefined) shrunk.set(child.number, "no gain");
+    const against = line.find(([number]) => !shrunk.has(number)) ?? root;
+    for (const [number, gains] of root === undefined ? [] : new Set([against, root])) {
+      const parent = by.get(number), forgiven = feasible(child) && !feasible(parent);
+      if (shrunk.has(child.number)) break;
       if (!gains) shrunk.set(child.number, "no gain");
-      else if (!forgiven && !within(comparison.worth(parent) - comparison.worth(child))) {
-        shrunk.set(child.number, "worse");
-      }
+      else if (!forgiven && !within(lost(parent, child))) shrunk.set(child.number, "worse");
     }
     for (const [leaf, bare] of child.altered) {
       const known = by.has(leaf) && by.has(bare);
@@ -197,7 +205,8 @@ function rejections(all, comparison, feasible, within) {
     }
   }
   const both = new Map([...shrunk, ...unproven]);
-  return both.size === all.length ? shrunk : both;
+  if (both.size < all.length) return both;
+  return shrunk.size < all.length ? shrunk : new Map();
 }
 
 function bestOf(among, comparison) {
@@ -235,9 +244,11 @@ export function decideAgain(deciding, wishes) {
   const checks = new Map(all.map((c) => [c.number, checksOf(c, asked)]));
   const feasible = (c) => checks.get(c.number).every((check) => check.met);
   const missing = (c) => checks.get(c.number).map((check) => shareMissing(check, c, baseline));
-  const tolerance = toleranceOf(deciding, comparison, all, baseline);
-  const within = (loss) => loss <= tolerance + 1e-9 * Math.max(1, Math.abs(tolerance));
-  const rejected = rejections(all, comparison, feasible, within);
+  const inUnits = (asked) => toleranceOf(asked, comparison, all, baseline);
+  const [tolerance, lose] = [inUnits(deciding.tolerance), inUnits(deciding.lose)];
+  const inside = (most) => (loss) => loss <= most + 1e-9 * Math.max(1, Math.abs(most));
+  const within = inside(tolerance);
+  const rejected = rejections(all, comparison, feasible, inside(lose));
   const pool = all.filter((c) => !rejected.has(c.number));
   const able = pool.filter(feasible);
   const found = able.length > 0 ? choose(able, comparison, within, by) : nearest(pool, baseline, missing, comparison);
@@ -253,10 +264,10 @@ export function decideAgain(deciding, wishes) {
 }
 
 // Of money, the loss that counts as equal is a share of the way from the constant model to the best.
-function toleranceOf(deciding, comparison, all, baseline) {
-  if (!comparison.byMoney) return deciding.tolerance;
+function toleranceOf(asked, comparison, all, baseline) {
+  if (!comparison.byMoney) return asked;
   const best = least(all, (c) => [-comparison.worth(c)]);
-  return deciding.tolerance * Math.abs(comparison.quality(best)[0] - (baseline ? comparison.quality(baseline)[0] : 0));
+  return asked * Math.abs(comparison.quality(best)[0] - (baseline ? comparison.quality(baseline)[0] : 0));
 }
 
 function choose(able, comparison, within, by) {
