@@ -28,7 +28,7 @@ from steelyard.report import compare as compare_records
 from steelyard.report.attribution import attribution
 from steelyard.report.flat import flat
 from steelyard.report.returns import returns_of
-from steelyard.search.conduct import conduct, prices_asked
+from steelyard.search.conduct import conduct, footing_asked, prices_asked
 from steelyard.search.events import read_events
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.pulling import Pull
@@ -244,6 +244,7 @@ def check(spec: Spec | Path | str) -> Inspection:
     """
     given, base = _spec(spec)
     check_currencies(given, prices_asked(given, base))
+    footing_asked(given, base, timed=False)
     return inspect(given, base)
 
 

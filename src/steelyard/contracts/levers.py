@@ -70,6 +70,10 @@ class Weight:
     rows take another way than most. ``None`` in records that were made before it was measured."""
     beside: Mapping[str, Beside] = field(default_factory=dict)
     """Of a shrunk model: by the digest of a recipe that it was made from, how its latency compares to that one's."""
+    arithmetic: str = ""
+    """What most of its time goes into: ``float``, ``int8`` or ``general``; empty where that was not looked at."""
+    there: Mapping[str, Estimate] = field(default_factory=dict)
+    """``p50``, ``p95``, ``p99`` and ``mean`` on the device that the spec names, ms, estimated from those here."""
 
     @property
     def busy(self) -> Estimate:

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from steelyard.contracts import Beside, Schema, Task, Trial
+from steelyard.contracts import Beside, Schema, Task, Trial, Weight
 from steelyard.decide.serving import serving_cost
+from steelyard.devices import HERE
 from steelyard.errors import SpecInvalid
 from steelyard.money import Prices
 from steelyard.recipe import Recipe
 from steelyard.spec import Spec, later_amounts, where
 from steelyard.tasks import Metric
-from steelyard.units import Estimate, Money
+from steelyard.units import Estimate, How, Money
 
 NOISE = 1.25
 """Ratio of two latencies, or of costs made of them, that measuring again on a shared machine may well turn round."""
@@ -29,6 +30,9 @@ class Candidate:
     quality: Estimate
     p95: Estimate
     """95% of single rows are answered within, ms."""
+    there_p95: Estimate | None = None
+    """The same on the device that the spec names; ``None`` where it names none."""
+    memory_bytes: Estimate | None = None
     cost_per_million: Estimate
     size_bytes: int
     validation: Mapping[str, Estimate] = field(default_factory=dict)
@@ -67,6 +71,8 @@ def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task, schema: Sche
         recipe=trial.recipe,
         quality=quality,
         p95=trial.weight.p95,
+        there_p95=there(trial.weight, spec),
+        memory_bytes=trial.weight.memory_bytes,
         cost_per_million=serving_cost(trial.weight, prices, spec, trial.recipe, schema),
         size_bytes=trial.weight.size_bytes,
         validation=trial.validation,
@@ -76,6 +82,16 @@ def candidate(trial: Trial, prices: Prices, spec: Spec, task: Task, schema: Sche
         calls=trial.weight.calls,
         beside=trial.weight.beside,
     )
+
+
+def there(weight: Weight, spec: Spec) -> Estimate | None:
+    """Return the p95 latency on the device that a spec names, ms: measured where that is this machine."""
+    if spec.edge is None or spec.edge.device is None:
+        return None
+    if spec.edge.device == HERE:
+        return weight.p95
+    unknown = Estimate(math.nan, math.nan, math.nan, How.ESTIMATED, "ms", "the run does not know the device")
+    return weight.there.get("p95", unknown)
 
 
 def check_currencies(spec: Spec, prices: Prices) -> None:
@@ -89,6 +105,7 @@ def check_currencies(spec: Spec, prices: Prices) -> None:
     amounts = {
         "serving.cost_per_million": spec.serving.cost_per_million,
         "budget.money": spec.budget.money,
+        "edge.price_per_device": None if spec.edge is None else spec.edge.price_per_device,
         **{f"columns.price.{name}": price for name, price in spec.columns.price.items()},
         **_values(spec),
         **{".".join(place): given for place, given in later_amounts(spec)},

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.contracts import Schema, Weight
+from steelyard.decide.candidates import there
 from steelyard.decide.decision import Decision, TargetCheck
 from steelyard.decide.serving import serving_cost
-from steelyard.decide.targets import NAMES, amount, hold, serving_figures, serving_targets
+from steelyard.decide.targets import NAMES, amount, edge_figures, hold, serving_figures, serving_targets
 from steelyard.decide.words import currency_of, listed, money, size, span
 from steelyard.money import Prices
 from steelyard.recipe import Recipe
@@ -52,6 +53,7 @@ def confirm(
     """
     cost = serving_cost(weight, prices, spec, recipe, schema)
     got = serving_figures(weight.p95, weight.size_bytes, cost)
+    got |= edge_figures(there(weight, spec), weight.memory_bytes, weight.size_bytes)
     fresh = {target.name: hold(target, got[target.name]) for target in serving_targets(spec)}
     checks = tuple(fresh.get(old.name, old) for old in decision.targets)
     missed = [check for check in checks if not check.met]

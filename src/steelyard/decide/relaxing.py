@@ -12,7 +12,14 @@ from steelyard.decide.sureness import Relaxation
 from steelyard.decide.targets import NAMES, Target, amount
 from steelyard.decide.words import currency_of, figure, money
 
-STEPS = {"latency_p95_ms": 10.0, "size_mb": 1.0, "cost_per_million": 1.0}
+STEPS = {
+    "latency_p95_ms": 10.0,
+    "size_mb": 1.0,
+    "cost_per_million": 1.0,
+    "edge_latency_p95_ms": 10.0,
+    "edge_memory_mb": 10.0,
+    "edge_size_mb": 1.0,
+}
 """What relaxing by one step means: 10 ms, 1 MB, one unit of money; of quality a hundredth."""
 POINT = 0.01
 LOOKS = 8

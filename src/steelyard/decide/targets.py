@@ -14,7 +14,7 @@ from steelyard.decide.words import figure, money, span, unit_of
 from steelyard.spec import Spec
 from steelyard.tasks import default_aim
 from steelyard.tasks import metric as metric_named
-from steelyard.units import Estimate
+from steelyard.units import Estimate, How
 
 MEGABYTE = 1_000_000
 _NORMAL = NormalDist()
@@ -58,7 +58,16 @@ def serving_targets(spec: Spec) -> tuple[Target, ...]:
         found.append(Target("size_mb", serving.size_mb, "most", "MB"))
     if (cost := serving.cost_per_million) is not None:
         found.append(Target("cost_per_million", float(cost.amount), "most", cost.currency))
-    return tuple(found)
+    return (*found, *_edge_targets(spec))
+
+
+def _edge_targets(spec: Spec) -> tuple[Target, ...]:
+    """Return the limits on the device."""
+    edge, units = spec.edge, {"edge_latency_p95_ms": "ms", "edge_memory_mb": "MB", "edge_size_mb": "MB"}
+    if edge is None:
+        return ()
+    asked = {name: getattr(edge, name.removeprefix("edge_")) for name in units}
+    return tuple(Target(name, most, "most", units[name]) for name, most in asked.items() if most is not None)
 
 
 def check(target: Target, candidate: Candidate) -> TargetCheck:
@@ -132,6 +141,7 @@ def _plain(value: float) -> str:
 
 def _figure_of(target: Target, candidate: Candidate) -> Estimate:
     served = serving_figures(candidate.p95, candidate.size_bytes, candidate.cost_per_million)
+    served |= edge_figures(candidate.there_p95, candidate.memory_bytes, candidate.size_bytes)
     if target.name in served:
         return served[target.name]
     return candidate.validation.get(target.name, Estimate(math.nan, math.nan, math.nan))
@@ -141,6 +151,16 @@ def serving_figures(p95: Estimate, size_bytes: int, cost_per_million: Estimate) 
     """Return what serving takes, by the names of the targets."""
     size = Estimate.exact(size_bytes / MEGABYTE, unit="MB")
     return {"latency_p95_ms": p95, "size_mb": size, "cost_per_million": cost_per_million}
+
+
+def edge_figures(p95: Estimate | None, memory: Estimate | None, size_bytes: int) -> dict[str, Estimate]:
+    """Return what answering on the device takes, by the names of the targets; NaN for what is not known."""
+    unknown = Estimate(math.nan, math.nan, math.nan)
+    return {
+        "edge_latency_p95_ms": p95 or unknown,
+        "edge_memory_mb": unknown if memory is None else memory.scaled(1 / MEGABYTE, unit="MB", source=memory.source),
+        "edge_size_mb": Estimate.exact(size_bytes / MEGABYTE, unit="MB"),
+    }
 
 
 def _bound(got: Estimate, at: Literal["least", "most"], confidence: float) -> float:
@@ -163,10 +183,22 @@ def _sentence(checked: TargetCheck, target: Target, reached: float) -> str:
 def _got(checked: TargetCheck, target: Target) -> str:
     if target.name == "cost_per_million":
         return money(checked.got.value, target.unit)
-    return span(checked.got, target.unit)
+    return _known(checked.got, span(checked.got, target.unit))
 
 
-NAMES = {"latency_p95_ms": "p95 latency", "size_mb": "size", "cost_per_million": "cost per million"}
+def _known(got: Estimate, text: str) -> str:
+    """Say of a figure that was not measured how it is known, and on what that rests."""
+    return text if got.how is How.MEASURED else f"{text} ({got.how.value}: {got.source})"
+
+
+NAMES = {
+    "latency_p95_ms": "p95 latency",
+    "size_mb": "size",
+    "cost_per_million": "cost per million",
+    "edge_latency_p95_ms": "p95 latency on the device",
+    "edge_memory_mb": "memory on the device",
+    "edge_size_mb": "size on the device",
+}
 
 
 def percent(share: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard import bundle as bundles
 from steelyard.contracts import Weight
+from steelyard.devices.arithmetic import arithmetic_of
 from steelyard.measure.answers import AnswerUnfit
 from steelyard.measure.memory import growth_of_a_process
 from steelyard.measure.resources import rss_bytes
@@ -94,6 +95,7 @@ def weigh(
         threads=threads,
         calls=len(times),
         mean=mean(times),
+        arithmetic=arithmetic_of(Path(bundle_folder), percentile(times, 0.50).value).value,
     )
 
 

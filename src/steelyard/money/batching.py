@@ -129,6 +129,11 @@ class Replica:
             return tuple(math.inf for _ in shares)
         return tuple(float(q) for q in np.quantile(_sojourns(self, found), shares))
 
+    def draws(self, rps: float) -> Floats:
+        """Return the latencies of requests at a rate, ms, shape (DRAWS,), ascending; infinite where the line grows."""
+        found = _state(self, rps)
+        return np.full(DRAWS, math.inf) if found is None else np.sort(_sojourns(self, found))
+
     def busy(self, rps: float) -> float:
         """Return the share of the time that the server is busy at a rate; 1 where the line only grows."""
         found = _state(self, rps)

@@ -14,6 +14,7 @@ from steelyard.report.attribution import attribution
 from steelyard.report.bottlenecks import bottlenecks
 from steelyard.report.capacity import capacity
 from steelyard.report.deciding import deciding, judged
+from steelyard.report.edge import edge
 from steelyard.report.forecast import forecast
 from steelyard.report.ladder import ladder
 from steelyard.report.returns import returns
@@ -73,6 +74,7 @@ def build(record: RunRecord) -> Json:
         "bottlenecks": bottlenecks(record),
         "spec": record.spec.to_yaml(),
         "capacity": capacity(record),
+        "edge": edge(record),
         "advice": advice(record),
     }
 

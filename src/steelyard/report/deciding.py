@@ -11,7 +11,7 @@ from steelyard.decide import Candidate, candidate
 from steelyard.decide.columns import whole
 from steelyard.decide.serving import collecting
 from steelyard.decide.shrunk import gains, line_of
-from steelyard.decide.targets import Target, targets
+from steelyard.decide.targets import Target, edge_figures, targets
 from steelyard.money.serving import MILLION
 from steelyard.recipe import Recipe, Shrink, Train
 from steelyard.report.rows import Json
@@ -91,7 +91,7 @@ def _figures(trial: Trial, one: Candidate, every: Sequence[Candidate], record: R
     return {
         "number": one.number,
         "quality": _ends(one.quality),
-        "metrics": {name: _ends(one.validation[name]) for name in wanted},
+        "metrics": {name: _ends(one.validation[name]) for name in wanted} | _there(asked, one),
         "p95": _ends(one.p95),
         "busy": _ends(trial.weight.busy),
         "threads": trial.weight.threads,
@@ -114,6 +114,12 @@ def _line(one: Candidate, every: Sequence[Candidate], record: RunRecord) -> list
         return None
     least = record.spec.shrink.least
     return [[other.number, gains(one, other, *least)] for other in line_of(one, {c.recipe: c for c in every})]
+
+
+def _there(asked: Sequence[Target], one: Candidate) -> Json:
+    """Return what the limits on a device are held against."""
+    known = edge_figures(one.there_p95, one.memory_bytes, one.size_bytes)
+    return {t.name: _ends(known[t.name]) for t in asked if t.name in known}
 
 
 def _pairs(compared: Compared) -> list[list[float]]:

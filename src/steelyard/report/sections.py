@@ -23,9 +23,16 @@ from steelyard.report.words import (
     totals,
     verdict,
 )
-from steelyard.units import Estimate
+from steelyard.units import Estimate, How
 
-TARGETS = {"latency_p95_ms": "p95 latency, ms", "size_mb": "size, MB", "cost_per_million": "cost per million"}
+TARGETS = {
+    "latency_p95_ms": "p95 latency, ms",
+    "size_mb": "size, MB",
+    "cost_per_million": "cost per million",
+    "edge_latency_p95_ms": "p95 latency on the device, ms",
+    "edge_memory_mb": "memory on the device, MB",
+    "edge_size_mb": "size on the device, MB",
+}
 PHASES = ("loading", "preparing", "computing", "waiting")
 KINDS = frozenset(
     {"compute", "accelerator", "memory", "energy", "labels", "people", "storage", "serving", "egress", "value", "total"}
@@ -65,7 +72,8 @@ def targets_table(report: Json) -> Markup | None:
         met = tag("span", say(word), class_=f"status-{word}")
         name = say(TARGETS[target["name"]]) if target["name"] in TARGETS else target["name"]
         asked = say("at least {0}" if target["at"] == "least" else "at most {0}", f"{target['asked']:g}")
-        cells = (name, asked, Cell.of(span(got), got), Cell(chance, target["probability"]), met)
+        known = Cell.of(span(got), got) if got.how is How.MEASURED else join(span(got), " (", say(got.how.value), ")")
+        cells = (name, asked, known, Cell(chance, target["probability"]), met)
         rows.append((cells, ""))
     if not rows:
         return None

@@ -11,7 +11,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.decide.words import money
 from steelyard.report.advice import advice_lines
+from steelyard.report.edge_words import WAYS, ms, quality
 from steelyard.report.ladder import became, cells, measured, threads_said
 from steelyard.report.return_words import lines as return_lines
 from steelyard.report.return_words import tornado_lines
@@ -80,11 +82,33 @@ def _parts(report: Json) -> Iterator[RenderableType]:
     yield from _time(report)
     if report["capacity"] is not None:
         yield from _bullets("Serving", [report["capacity"]["sentence"], *report["capacity"]["notes"]])
+    if report["edge"] is not None:
+        yield from _bullets("Device or server", [report["edge"]["sentence"], *report["edge"]["notes"]])
+        if report["edge"]["ways"]:
+            yield _ways(report["edge"])
     yield from _findings(report)
     yield from _bullets("Notes", report["notes"])
     if report["advice"] is not None:
         yield advice_lines(report["advice"])
     yield _end(report)
+
+
+def _ways(block: Json) -> Table:
+    """Lay the device, a server and both side by side."""
+    table = plain_table(f"As the user sees it, at a round trip of {ms(block['round_trip_ms']['p50'])} (median)")
+    table.add_column("", width=1)
+    table.add_column("who answers", ratio=1, overflow="fold")
+    table.add_column("p50 / p95", justify="right", no_wrap=True)
+    table.add_column(block["aim"], justify="right", no_wrap=True)
+    table.add_column("reach the\nserver", justify="right", no_wrap=True)
+    table.add_column("a month", justify="right", no_wrap=True)
+    for row in block["ways"]:
+        mark = "→" if row["way"] == block["winner"] else ""
+        seen = " / ".join(ms(row[k]) for k in ("p50_ms", "p95_ms"))
+        month = money(row["month"], block["currency"])
+        share = f"{row['reaches_server']:.1%}"
+        table.add_row(mark, WAYS[row["way"]], seen, quality(row), share, month)
+    return table
 
 
 def _frontier(report: Json) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from steelyard.decide.words import money
 from steelyard.report.again import again_section, data
 from steelyard.report.chart import chart, legend
+from steelyard.report.edge_section import edge_section
 from steelyard.report.forecast import forecast_section
 from steelyard.report.ladder_section import ladder_section
 from steelyard.report.markup import Markup, join, tag
@@ -78,6 +79,7 @@ def _sections(report: Json) -> tuple[Markup, ...]:
         _section("What each lever earned", levers_section(report)),
         _section("Machines over the day", capacity_section(report)),
         _section("Made cheaper", ladder_section(report)),
+        _section("Device or server", edge_section(report)),
         _section("Frontier", frontier_table(report) if report["frontier"] else None),
         _section("By type and tag", tags_section(report)),
         _section("Errors by step ahead", forecast_section(report)),

@@ -30,7 +30,8 @@ def weight_to_json(weight: Weight) -> dict[str, Any]:
     times = {name: figure.to_json() for name in _TIMES if (figure := getattr(weight, name)) is not None}
     counts = {name: getattr(weight, name) for name in ("batch", "size_bytes", "threads", "calls")}
     beside = {name: [each.p50.to_json(), each.p95.to_json()] for name, each in weight.beside.items()}
-    return times | counts | ({"beside": beside} if beside else {})
+    extra: dict[str, Any] = {"beside": beside, "arithmetic": weight.arithmetic}
+    return times | counts | {name: value for name, value in extra.items() if value}
 
 
 def weight_from_json(data: Mapping[str, Any]) -> Weight:

@@ -15,6 +15,7 @@ import numpy as np
 from steelyard.contracts import Errand, Job, Trial
 from steelyard.data import Dataset, load, store
 from steelyard.decide import Decision, check_currencies
+from steelyard.devices import Footing
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable
 from steelyard.measure import cores
 from steelyard.money import Prices
@@ -25,7 +26,7 @@ from steelyard.search.allowance import CLOSING, Allowance
 from steelyard.search.comparing import compare
 from steelyard.search.events import EventLog
 from steelyard.search.executors import Executor, InProcess
-from steelyard.search.finish import Gate, Pairs, choose, conclude_run, expected_of, pairs_of
+from steelyard.search.finish import Gate, Pairs, choose, conclude_run, escalation, expected_of, pairs_of
 from steelyard.search.folder import RunFolder, write_atomically
 from steelyard.search.history import History, base_of
 from steelyard.search.incumbent import after_asking, facts_of, lodge
@@ -146,6 +147,7 @@ class Session:
             Store(self.folder.path).sweep()
             self.journal.write("resumed", {})
         else:
+            footing = footing_asked(self.spec, self.base)
             write_atomically(self.folder.spec, self.spec.to_yaml())
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             name = self.spec.name or self.folder.path.name
@@ -159,6 +161,7 @@ class Session:
                     "base": base,
                     "prices": self.prices.to_json(),
                     "incumbent": facts_of(self.spec),
+                    **({} if footing is None else {"edge": footing.to_json()}),
                 },
             )
         self.spec, note = with_default_budget(self.spec)
@@ -323,6 +326,8 @@ def _compare(loop: Loop, pairs: Pairs, decision: Decision) -> None:
         expected=expected_of(loop),
     )
     loop.journal.write("compared", {"compared": found.to_json()})
+    if loop.spec.edge is not None and loop.spec.edge.device is not None:
+        loop.journal.write("escalated", {"escalated": escalation(loop, decision)})
 
 
 def _decide(loop: Loop, pairs: Pairs, why: str) -> Decision:
@@ -353,6 +358,14 @@ def prices_of(history: History, spec: Spec, base: Path | None) -> Prices:
 def prices_asked(spec: Spec, base: Path | None) -> Prices:
     """Return the prices that a spec asks for: the package's, under those of its own file."""
     return Prices.load(_beside(spec.prices, base))
+
+
+def footing_asked(spec: Spec, base: Path | None, *, timed: bool = True) -> Footing | None:
+    """Return what estimates for the spec's device rest on; ``None`` where it names no device."""
+    edge = spec.edge
+    if edge is None or edge.device is None:
+        return None
+    return Footing.of(edge.device, _beside(edge.devices, base), timed=timed)
 
 
 def read_clock(folder: RunFolder) -> float:

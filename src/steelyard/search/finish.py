@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from steelyard.contracts import Answer, Ending, Errand, Floats, Ints, Task, Trial, known
 from steelyard.data import Dataset
 from steelyard.decide import Candidate, Decision, Shrunken, candidate, confirm, decide, guarded
+from steelyard.decide.targets import check, targets
 from steelyard.errors import NothingMeasured
 from steelyard.measure import jointly, paired
 from steelyard.money import Prices
@@ -20,6 +21,7 @@ from steelyard.recipe import BASELINES, Given, Recipe, Train, trainings
 from steelyard.search.allowance import SHIPPING, trained_for
 from steelyard.search.codec import weight_from_json
 from steelyard.search.courier import send
+from steelyard.search.escalating import escalated, models
 from steelyard.search.executors import Finished
 from steelyard.search.final import Shipped, shipped_to_json
 from steelyard.search.loop import Loop
@@ -179,6 +181,16 @@ def baseline_of(candidates: Iterable[Candidate]) -> int | None:
     """Return the constant model's trial."""
     found = (c.number for c in candidates if isinstance(c.recipe, Train) and c.recipe.learner in BASELINES)
     return next(found, None)
+
+
+def escalation(loop: Loop, decision: Decision) -> dict[str, Any]:
+    """Return which models would answer on the device and on a server, and what the first would pass on."""
+    prices, spec, dataset = loop.allowance.prices, loop.spec, loop.dataset
+    trials = [t for _, t in sorted(loop.history.trials.items())]
+    found = [c for t in trials if (c := candidate(t, prices, spec, dataset.task, dataset.schema)) is not None]
+    limits = [t for t in targets(spec, dataset.task) if t.name.startswith("edge_")]
+    keep = {c.number for c in found if all(check(limit, c).met for limit in limits)}
+    return escalated(models(found, decision, metric(dataset.task.aim), keep), spec, dataset, loop.store)
 
 
 def _nothing(trials: list[Trial], aim: str, stopped: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.contracts import Ending, Trial
 from steelyard.decide import Decision
+from steelyard.devices.footing import there
 from steelyard.money.energy import Metered
 from steelyard.recipe import Recipe, from_json
 from steelyard.search.codec import figures_from_json, trial_from_json, weight_from_json
@@ -34,6 +35,7 @@ class History:
     test: Mapping[str, Estimate] | None = None
     compared: Mapping[str, Any] | None = None
     """What deciding again needs: the JSON of :class:`steelyard.search.compared.Compared`."""
+    escalated: Mapping[str, Any] | None = None
     test_reads: int = 0
     ending: str = ""
     exit_code: int | None = None
@@ -114,6 +116,8 @@ def _started(history: History, facts: Mapping[str, Any]) -> None:
 
 def _ended(history: History, facts: Mapping[str, Any]) -> None:
     trial = trial_from_json(facts["trial"])
+    if trial.weight is not None:
+        trial = replace(trial, weight=there(trial.weight, history.facts))
     history.open.pop(trial.number, None)
     history.trials[trial.number] = trial
     history.notes += [f"Trial {trial.number}: {note}" for note in facts["notes"]]
@@ -122,7 +126,8 @@ def _ended(history: History, facts: Mapping[str, Any]) -> None:
 def _weighed(history: History, facts: Mapping[str, Any]) -> None:
     number = facts["number"]
     if facts["weight"] is not None:
-        history.trials[number] = replace(history.trials[number], weight=weight_from_json(facts["weight"]))
+        weight = there(weight_from_json(facts["weight"]), history.facts)
+        history.trials[number] = replace(history.trials[number], weight=weight)
     else:
         history.trials[number] = replace(history.trials[number], ending=Ending.FAILED, note=facts["note"])
     history.weigh_seconds += facts["seconds"]
@@ -137,7 +142,8 @@ def _decided(history: History, facts: Mapping[str, Any]) -> None:
 
 
 def _shipped(history: History, facts: Mapping[str, Any]) -> None:
-    history.shipped = shipped_from_json(facts["shipped"])
+    shipped = shipped_from_json(facts["shipped"])
+    history.shipped = replace(shipped, weight=there(shipped.weight, history.facts))
     history.final_seconds += facts["seconds"]
     history.notes += facts["notes"]
 
@@ -156,6 +162,10 @@ def _compared(history: History, facts: Mapping[str, Any]) -> None:
     history.compared = facts["compared"]
 
 
+def _escalated(history: History, facts: Mapping[str, Any]) -> None:
+    history.escalated = facts["escalated"]
+
+
 def _finished(history: History, facts: Mapping[str, Any]) -> None:
     history.ending, history.exit_code = facts["ending"], facts["exit_code"]
 
@@ -164,6 +174,7 @@ def _resumed(history: History, facts: Mapping[str, Any]) -> None:
     del facts
     if history.exit_code is not None:  # it ended before its time and goes on: what it decided is open again
         history.decision, history.shipped, history.test, history.compared = None, None, None, None
+        history.escalated = None
     history.ending, history.exit_code = "", None
 
 
@@ -190,6 +201,7 @@ _FOLDS = {
     "test_reading": _test_reading,
     "test_read": _test_read,
     "compared": _compared,
+    "escalated": _escalated,
     "finished": _finished,
     "resumed": _resumed,
     "pulled": _pulled,

@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.contracts import Schema, Task, Trial, Weight
 from steelyard.decide import Decision
+from steelyard.devices import Footing
 from steelyard.money import Entry, Prices
 from steelyard.search.compared import Compared
 from steelyard.spec import Spec
@@ -70,3 +71,6 @@ class RunRecord:
     test_reads: int = 0
     machine: Mapping[str, str] = field(default_factory=dict)
     compared: Compared | None = None
+    footing: Footing | None = None
+    escalated: Mapping[str, Any] | None = None
+    """What estimates for the spec's device rest on; ``None`` where it names none."""

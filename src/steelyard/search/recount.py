@@ -9,6 +9,7 @@ from steelyard.contracts import Schema
 from steelyard.data import store
 from steelyard.decide import serving_cost
 from steelyard.decide.words import span
+from steelyard.devices import Footing
 from steelyard.errors import RunUnreadable
 from steelyard.money import Entry, Ledger, Prices, compute_entry, note_entry
 from steelyard.money.energy import energy_entries, energy_of
@@ -39,6 +40,8 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
     prices = prices_then(history)
     known = store.describe(folder.path)
     entries = tuple(entries_of(history, prices))
+    kept = history.facts.get("edge")
+    footing = None if kept is None else Footing.from_json(kept)
     money = Ledger.of(entries, prices.currency).total
     return RunRecord(
         name=str(history.facts["name"]),
@@ -58,10 +61,12 @@ def recount(folder: RunFolder, *, spec: Spec | None = None) -> RunRecord:
         entries=entries,
         decision=history.decision,
         final=final_of(history, folder, spec, prices, known.schema),
-        notes=tuple(dict.fromkeys(history.notes)),
+        notes=tuple(dict.fromkeys((*history.notes, *(() if footing is None else footing.old)))),
         test_reads=history.test_reads,
         machine=dict(history.facts["machine"]),
         compared=None if history.compared is None else Compared.from_json(history.compared),
+        footing=footing,
+        escalated=history.escalated,
     )
 
 

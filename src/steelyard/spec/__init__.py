@@ -4,6 +4,7 @@
 told at once, each problem with its place, its line and the way out.
 """
 
+from steelyard.spec._edge import EdgePart, RoundTrip
 from steelyard.spec._forecast import ALL, ForecastPart
 from steelyard.spec._forecast import targets as forecast_targets
 from steelyard.spec._load import load, parse
@@ -52,6 +53,7 @@ __all__ = [
     "ColumnsPart",
     "Compute",
     "Cost",
+    "EdgePart",
     "ForecastPart",
     "Incumbent",
     "LearnersPart",
@@ -62,6 +64,7 @@ __all__ = [
     "Quality",
     "Retraining",
     "Returns",
+    "RoundTrip",
     "SequencePart",
     "Serving",
     "Share",

@@ -9,6 +9,8 @@ from steelyard.contracts import NUMERIC, Task
 from steelyard.contracts import Problem as Kind
 from steelyard.errors import SpecInvalid, SteelyardError, nearest
 from steelyard.registry import learners, levers
+from steelyard.spec._edge import amounts as edge_amounts
+from steelyard.spec._edge import broken as broken_edge
 from steelyard.spec._forecast import broken as broken_forecast
 from steelyard.spec._parts import LearnersPart, LeversPart
 from steelyard.spec._returns import amounts as later_amounts
@@ -220,6 +222,7 @@ def _amounts(spec: Spec) -> Iterator[tuple[Place, Money]]:
         for inner, amount in owner:
             if isinstance(amount, Money):
                 yield (name, inner), amount
+    yield from edge_amounts(spec)
     for inside, amount in () if spec.value is None else spec.value.amounts():
         yield ("value", *inside), amount
     for column, amount in spec.columns.price.items():
@@ -269,6 +272,7 @@ _RULES: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _value,
     broken_returns,
     broken_forecast,
+    broken_edge,
     _currency,
     _names,
     _compute,

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, mo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from steelyard.errors import SpecInvalid
+from steelyard.spec._edge import EdgePart
 from steelyard.spec._forecast import ForecastPart
 from steelyard.spec._gather import complaint, gather
 from steelyard.spec._parts import (
@@ -132,6 +133,11 @@ class Spec(Part):
     )
     serving: Serving = Field(
         default_factory=Serving, description="Where and how fast it answers.", examples=[{"latency_p95_ms": 20}]
+    )
+    edge: EdgePart | None = Field(
+        None,
+        description="A device that answers itself, and the network to a server.",
+        examples=[{"device": "raspberry-pi-4", "latency_p95_ms": 50, "round_trip_ms": 80}],
     )
     budget: Budget = Field(
         default_factory=Budget,

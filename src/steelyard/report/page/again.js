@@ -6,7 +6,9 @@ import { bytes, element, figure, money, say, span, word } from "./words.js";
 
 const known = JSON.parse(document.getElementById("figures").textContent);
 const STANDING = 40;
-const SERVED = { latency_p95_ms: "p95 latency, ms", size_mb: "size, MB", cost_per_million: "cost per million" };
+const SERVED = { latency_p95_ms: "p95 latency, ms", size_mb: "size, MB", cost_per_million: "cost per million",
+  edge_latency_p95_ms: "p95 latency on the device, ms", edge_memory_mb: "memory on the device, MB",
+  edge_size_mb: "size on the device, MB" };
 
 export const figures = known;
 export const { deciding } = known;

@@ -154,7 +154,7 @@ function checksOf(candidate, asked) {
 function shareMissing(check, candidate, baseline) {
   if (check.met) return 0;
   if (check.got[0] === null) return 1;
-  if (!(check.name in candidate.metrics)) return 1 - check.asked / (check.asked + check.short);
+  if (!(check.name in candidate.metrics) || check.name.startsWith("edge_")) return 1 - check.asked / (check.asked + check.short);
   const start = baseline?.metrics[check.name]?.[0];
   const way = start === undefined ? Math.abs(check.asked) : Math.abs(check.asked - (start ?? NaN));
   return way > 0 ? Math.min(1, check.short / way) : 1;
