@@ -1,11 +1,25 @@
 """Two small finished runs, of classes and of numbers, and one that has measured nothing yet."""
 
+import importlib.util
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import steelyard as sy
+
+_spec = importlib.util.spec_from_file_location(
+    "bundles_for_exporting", Path(__file__).parents[1] / "bundle" / "conftest.py"
+)
+_bundles = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_bundles)
+
+
+@pytest.fixture(scope="session")
+def maker():
+    """Makes bundles by hand."""
+    return _bundles.Maker()
 
 
 def frame(rows=240):

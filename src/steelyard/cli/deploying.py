@@ -26,6 +26,9 @@ def deploy(  # noqa: PLR0917 - options by name, all of them
     model: Annotated[str, typer.Option(help="What clients call the model.")] = "model",
     image: Annotated[str, typer.Option(help="Reference of the image; unset: NAME:DIGEST of the bundle.")] = "",
     base: Annotated[str, typer.Option(help="Image to build on; unset: python:X.Y-slim-bookworm.")] = "",
+    platform: Annotated[
+        list[str] | None, typer.Option(help="linux/amd64 or linux/arm64; unset: both, in a cluster this machine's.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one inference; unset: the run's, or 1.")] = None,
     grace: Annotated[int, typer.Option(help="Seconds for requests in flight when it stops.")] = 30,
     workers: Annotated[int, typer.Option(help="Processes of one replica that answer.")] = 1,
@@ -52,6 +55,7 @@ def deploy(  # noqa: PLR0917 - options by name, all of them
         model=model,
         image=image,
         base=base,
+        platforms=tuple(dict.fromkeys(platform or ())),
         threads=threads,
         grace=grace,
         workers=workers,

@@ -1,4 +1,4 @@
-"""The command that writes a run in the forms of other tools: export."""
+"""The command that writes a run, or the bundle it ships, in the forms of other tools: export."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.words import Json, RunPath, app, print_json
+from steelyard.cli.words import Json, app, print_json
 
 
-@app.command(short_help="Write a run for other tools.")
+@app.command(short_help="Write a run or a bundle for other tools.")
 def export(  # noqa: PLR0917 - options by name, all but the run
-    run: RunPath,
+    run: Annotated[Path, typer.Argument(help="A run, or for ort, onnx and c a bundle.", show_default=False)],
     to: Annotated[
-        str, typer.Option(help="csv, parquet, openmetrics, tensorboard, mlmodel or mlflow.", show_default=False)
+        str,
+        typer.Option(
+            help="csv, parquet, openmetrics, tensorboard, mlmodel, mlflow, ort, onnx or c.", show_default=False
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File or folder; unset: standard output.")] = None,
     tracking_uri: Annotated[str, typer.Option(help="Of MLflow; unset: as it is set itself.", show_default=False)] = "",
     experiment: Annotated[str, typer.Option(help="Of MLflow; unset: steelyard.", show_default=False)] = "",
+    rows: Annotated[
+        Path | None, typer.Option(help="For c: rows to hold rounding against; unset: the run's.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a run in the form of another tool. The run is read, finished or not, and never changed."""
+    """Write a run, or its bundle, in the form of another tool. The run is read, finished or not, and never changed."""
     exporting = importlib.import_module("steelyard.export")
-    given = exporting.Given(out=out, tracking_uri=tracking_uri, experiment=experiment)
+    given = exporting.Given(out=out, tracking_uri=tracking_uri, experiment=experiment, rows=rows)
     written = exporting.export(run, to, given)
     if as_json:
         print_json({"to": to, "place": written.place, "text": written.text, "said": list(written.said)})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.deploy.make import Made, deploy
-from steelyard.deploy.wanted import To, Wanted, label_of, to_of
+from steelyard.deploy.wanted import PLATFORMS, To, Wanted, label_of, own_platform, to_of
 from steelyard.errors import BundleRefused, DeploymentRefused, RunUnreadable
 from steelyard.money import Forecast
 from steelyard.money.forecast import REPORT
@@ -32,6 +32,7 @@ class Asked:
     model: str = "model"
     image: str = ""
     base: str = ""
+    platforms: tuple[str, ...] = ()
     threads: int | None = None
     grace: int = 30
     workers: int = 1
@@ -67,6 +68,7 @@ def deployed(asked: Asked) -> tuple[dict[str, Any], list[str]]:
         model=asked.model,
         image=asked.image,
         base=asked.base,
+        platforms=asked.platforms,
         threads=asked.threads or (forecast.threads if forecast else 1),
         grace=asked.grace,
         workers=asked.workers,
@@ -77,7 +79,7 @@ def deployed(asked: Asked) -> tuple[dict[str, Any], list[str]]:
         monitor=asked.monitor,
     )
     made = deploy(asked.bundle, to, asked.out, wanted, forecast=forecast, force=asked.force)
-    return _json(made, to, wanted), list(_lines(made, to))
+    return _json(made, to, wanted), list(_lines(made, to, wanted))
 
 
 def _refuse_own(options: tuple[str, ...]) -> None:
@@ -122,15 +124,20 @@ def _json(made: Made, to: To, wanted: Wanted) -> dict[str, Any]:
         "start_seconds": float(made.rehearsal.seconds),
         "memory_bytes": made.rehearsal.memory_bytes,
         "request_ms": made.rehearsal.request_ms,
+        "platforms": list(wanted.platforms or (PLATFORMS if to is To.DOCKER else (own_platform(),))),
         "replicas": {"least": made.needs.least, "most": made.needs.most} if to is To.KUBERNETES else None,
         "said": list(made.sentences),
     }
 
 
-def _lines(made: Made, to: To) -> list[str]:
+def _lines(made: Made, to: To, wanted: Wanted) -> list[str]:
     after = {
         To.DOCKER: f"docker build --tag {made.image} {made.folder}",
         To.KUBERNETES: f"the Secret (see {made.folder / 'README.md'}), then kubectl apply -k {made.folder}",
     }[to]
     first = f"written to {made.folder}: the bundle was served here once and became ready"
-    return [first, *made.sentences, f"next: {after}"]
+    lines = [first, *made.sentences, f"next: {after}"]
+    if to is To.DOCKER:
+        several = ",".join(wanted.platforms or PLATFORMS)
+        lines.append(f"or: docker buildx build --platform {several} --tag {made.image} --push {made.folder}")
+    return lines

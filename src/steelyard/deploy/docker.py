@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steelyard.deploy.carried import TRUSTED, options_for
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pins import Pins
 from steelyard.deploy.rehearsal import options_of
-from steelyard.deploy.wanted import PORT, Wanted, usual_base
+from steelyard.deploy.wanted import PLATFORMS, PORT, Wanted, own_platform, usual_base
 from steelyard.deploy.wheel import Wheel
 from steelyard.deploy.yaml import written
 
@@ -18,6 +18,9 @@ USER = 10001
 """Of user and group in the container; above what a system gives to its own."""
 BASE_BYTES = 130_000_000
 """What the usual base image takes, assumed: its bytes are known only where it was pulled."""
+WHEELS = {"linux/amd64": 208.8, "linux/arm64": 199.5}
+"""MB of the wheels of the core install, unpacked, by platform: CPython 3.11, November 2026; measured by
+``benchmarks/shrink/exits.py``."""
 _HOME = "/opt/steelyard"
 _KEYS = "/run/secrets/keys"
 _READY = (
@@ -58,12 +61,30 @@ _IGNORE = """\
 !{wheel}
 !bundle
 {also}"""
+_BAKE = """\
+# docker buildx bake --push
+group "default" {{
+  targets = ["server"]
+}}
+
+target "server" {{
+  context   = "."
+  platforms = [{platforms}]
+  tags      = ["{image}"]
+}}
+"""
 _README = """\
 # {image}
 
 ```console
 $ docker build --tag {image} .
 $ docker run --rm {publish} {image}      # prints a key, once
+```
+
+For {processors} at once, with buildx and, for a processor other than this machine's, QEMU or a builder of that kind:
+
+```console
+$ docker buildx build --platform {several} --tag {image} --push .    # as `docker buildx bake --push` does
 ```
 
 With keys of your own, of which only digests are kept:
@@ -108,6 +129,17 @@ class Context:
             f"{BASE_BYTES / 1e6:,.0f} MB (assumed; {usual_base()})"
         )
 
+    def elsewhere(self, platforms: Sequence[str]) -> str:
+        """Tell how large the packages are on other processors than this machine's, in a sentence; empty: none."""
+        here = own_platform()
+        sizes = [
+            f"{self.pins.size / 1e6 * WHEELS[each] / WHEELS[here]:,.0f} MB for {each}"
+            for each in platforms
+            if each != here
+        ]
+        words = "the packages will take about {} (estimated: as measured here, in proportion to the sizes of wheels)"
+        return words.format(" and ".join(sizes)) if sizes else ""
+
 
 def command_of(wanted: Wanted) -> list[str]:
     """Return the command of the container."""
@@ -150,6 +182,9 @@ def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> 
         "trust": f"COPY {TRUSTED[1:]} {TRUSTED}\n" if wanted.trust else "",
         "also": f"!{TRUSTED[1:]}\n" if wanted.trust else "",
         "model": wanted.model,
+        "several": ",".join(_platforms(wanted)),
+        "platforms": ", ".join(f'"{each}"' for each in _platforms(wanted)),
+        "processors": " and ".join(each.partition("/")[2] for each in _platforms(wanted)),
         "start": 2 * needs.start_probes,
         "stop": wanted.grace + 10,
         "ready": json.dumps(health),
@@ -159,12 +194,17 @@ def docker_files(wanted: Wanted, image: str, context: Context, needs: Needs) -> 
     texts = {
         "Dockerfile": _DOCKERFILE.format(**words),
         ".dockerignore": _IGNORE.format(**words),
+        "docker-bake.hcl": _BAKE.format(**words),
         "requirements.txt": context.pins.requirements,
         "compose.yaml": written(_compose(wanted, image, needs), f"Serves {image}; `keys` holds digests of keys."),
         "README.md": _README.format(**words),
     }
     keys = {f"{TRUSTED[1:]}/{name}": key for name, key in context.trust.items()}
     return {name: text.encode() for name, text in texts.items()} | keys | {context.wheel.name: context.wheel.content}
+
+
+def _platforms(wanted: Wanted) -> tuple[str, ...]:
+    return wanted.platforms or PLATFORMS
 
 
 def _published(port: int) -> str:
@@ -174,6 +214,9 @@ def _published(port: int) -> str:
 def _lines(needs: Needs, context: Context, wanted: Wanted) -> Iterator[str]:
     yield "Where the figures come from:\n"
     yield f"- {context.size(wanted.base)}"
+    if other := context.elsewhere(_platforms(wanted)):
+        yield f"- {other}"
+    yield f"- measured on {own_platform()}; another processor takes another time"
     for reason in needs.reasons:
         if not reason.startswith("replicas"):
             yield f"- {reason}"

@@ -19,6 +19,7 @@ _OURS = frozenset(
         "bundle",
         "compose.yaml",
         "configmap.yaml",
+        "docker-bake.hcl",
         "keys",
         "requirements.txt",
         "deployment.yaml",

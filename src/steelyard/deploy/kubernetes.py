@@ -9,7 +9,7 @@ from typing import Any
 from steelyard.deploy.docker import ports_of
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pod import Json, labels, metadata, pod
-from steelyard.deploy.wanted import Wanted
+from steelyard.deploy.wanted import Wanted, own_platform
 from steelyard.deploy.yaml import written
 
 _METRIC = "steelyard_queue_rows"
@@ -33,6 +33,8 @@ of these files holds a key. After a change of the Secret: `kubectl rollout resta
 
 - **Image**: `{image}`, built from the folder that `steelyard deploy --to docker` writes. Push it to a registry and
   name it with `kustomize edit set image`, or with `--image`; by its digest it cannot change under you.
+- **Processors**: pods go to nodes of {processors} alone. An image of several architectures may run on more:
+  `steelyard deploy --platform linux/amd64 --platform linux/arm64`.
 - **Autoscaling** follows `{metric}`: on average {queue} rows may wait for a replica (`m` is a thousandth). The
   metric comes by way of prometheus-adapter: `prometheus-adapter.yaml` is its rule. Without the adapter the processor's
   {load} decides alone, and nothing is scaled down while the metric cannot be had.
@@ -84,6 +86,7 @@ def kubernetes_files(
     files["README.md"] = _README.format(
         name=wanted.name,
         image=image,
+        processors=" and ".join(each.partition("/")[2] for each in wanted.platforms or (own_platform(),)),
         metric=_METRIC,
         queue=_quantity(needs),
         load=f"{_busy(needs)}%",

@@ -17,7 +17,7 @@ from steelyard.deploy.kubernetes import kubernetes_files
 from steelyard.deploy.needs import Needs
 from steelyard.deploy.pins import pins_of
 from steelyard.deploy.rehearsal import Rehearsal, rehearse
-from steelyard.deploy.wanted import To, Wanted, extras_of
+from steelyard.deploy.wanted import PLATFORMS, To, Wanted, extras_of
 from steelyard.deploy.wheel import make_wheel
 from steelyard.errors import DeploymentRefused
 from steelyard.money import Forecast
@@ -91,7 +91,8 @@ def deploy(
         rehearsal = rehearsing(bundle, wanted)
         needs = Needs.of(rehearsal, wanted.threads, forecast, workers=wanted.workers)
         write_folder(folder, docker_files(wanted, image, context, needs), bundle, force=force)
-        said = (context.size(wanted.base), *needs.reasons[1:])
+        other = context.elsewhere(wanted.platforms or PLATFORMS)
+        said = (context.size(wanted.base), *([other] if other else []), *needs.reasons[1:])
     return Made(folder, image, rehearsal, needs, said)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
@@ -12,6 +12,7 @@ from steelyard.errors import DeploymentRefused, nearest
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+_MACHINE = re.compile(r"\bplatform_machine\b")
 _PLAIN = re.compile(r"[0-9][A-Za-z0-9.!]*")
 _SERVER = ("httptools", "numpy", "onnxruntime", "orjson", "pydantic", "uvicorn")
 """What no server can do without; where the metadata do not lead there, they are older than the code."""
@@ -20,14 +21,16 @@ _TRAINING = frozenset({"catboost", "lightgbm", "onnx", "optuna", "polars", "pyar
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One package: its name, its version, and the bytes of its files here."""
+    """One package: its name, its version, the bytes of its files here, and on which processors it is needed."""
 
     name: str
     version: str
     size: int
+    marker: str = ""
+    """As requirements write it; empty: on all of them."""
 
     def __str__(self) -> str:
-        return f"{self.name}=={self.version}"
+        return f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def pins_of(package: str = "steelyard", extras: Sequence[str] = ()) -> Pins:
         if extra not in provided:
             raise DeploymentRefused(f"{package} has no extra {extra!r}{nearest(extra, provided)}")
     found: dict[str, Distribution] = {}
-    _gather(package, frozenset(extras), found, set(), asked=bool(extras))
+    markers: dict[str, set[str]] = {}
+    _gather(package, frozenset(extras), found, set(), markers, asked=bool(extras))
     del found[canonical(package)]
     if package == "steelyard" and (lost := [name for name in _SERVER if name not in found]):
         raise DeploymentRefused(
@@ -81,7 +85,20 @@ def pins_of(package: str = "steelyard", extras: Sequence[str] = ()) -> Pins:
         )
     if trains := sorted(_TRAINING & set(found)):
         raise DeploymentRefused(f"the extras bring {trains[0]}, which trains; an image for serving does not hold it")
-    return Pins(tuple(_pin(name, found[name]) for name in sorted(found)))
+    return Pins(tuple(_pin(name, found[name], _processors(markers.get(name, ()))) for name in sorted(found)))
+
+
+def _processors(markers: Collection[str]) -> str:
+    """Return on which processors a package is needed, if all that require it say so.
+
+    Examples
+    --------
+    >>> _processors({"platform_machine == 'x86_64'"}), _processors({"platform_machine == 'x86_64'", ""})
+    ("platform_machine == 'x86_64'", '')
+    """
+    if not all(_MACHINE.search(marker) and not _EXTRA.search(marker) for marker in markers):
+        return ""
+    return " or ".join(f"({marker})" if len(markers) > 1 else marker for marker in sorted(markers))
 
 
 def canonical(name: str) -> str:
@@ -107,6 +124,7 @@ def _gather(
     extras: frozenset[str],
     found: dict[str, Distribution],
     seen: set[tuple[str, frozenset[str]]],
+    markers: dict[str, set[str]],
     *,
     asked: bool = False,
 ) -> None:
@@ -120,12 +138,13 @@ def _gather(
             raise DeploymentRefused(f"{name} is not installed here, so its version cannot be pinned; pip install it")
         return
     found[key] = package
-    for other, wanted, for_extra in _required(package, extras):
-        _gather(other, wanted, found, seen, asked=asked and for_extra)
+    for other, wanted, marker in _required(package, extras):
+        markers.setdefault(canonical(other), set()).add(marker)
+        _gather(other, wanted, found, seen, markers, asked=asked and bool(_EXTRA.search(marker)))
 
 
-def _required(package: Distribution, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str], bool]]:
-    """Yield what a package requires: its name, the extras of it, and whether an extra asked for it."""
+def _required(package: Distribution, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str], str]]:
+    """Yield what a package requires: its name, the extras of it, and its marker."""
     for line in package.requires or ():
         what, _, marker = line.partition(";")
         only = _EXTRA.findall(marker)
@@ -134,10 +153,10 @@ def _required(package: Distribution, extras: frozenset[str]) -> Iterator[tuple[s
             continue
         brackets = _BRACKETS.search(what)
         wanted = frozenset(e.strip() for e in brackets[1].split(",")) if brackets else frozenset()
-        yield name[0], wanted, bool(only)
+        yield name[0], wanted, marker.strip()
 
 
-def _pin(name: str, package: Distribution) -> Pin:
+def _pin(name: str, package: Distribution, marker: str) -> Pin:
     """Return the pin of an installed package.
 
     Raises
@@ -151,7 +170,7 @@ def _pin(name: str, package: Distribution) -> Pin:
             f"{name} {version} was not installed from a registry, so no image could install it; "
             f"install a release: pip install --force-reinstall {name}"
         )
-    return Pin(name, version, _size(package))
+    return Pin(name, version, _size(package), marker)
 
 
 def _size(package: Distribution) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.deploy.carried import TRUSTED
 from steelyard.deploy.docker import USER, command_of, ports_of
 from steelyard.deploy.needs import Needs
-from steelyard.deploy.wanted import Wanted
+from steelyard.deploy.wanted import Wanted, own_platform
 
 Json = dict[str, Any]
 _KEYS = "/etc/steelyard"
@@ -46,6 +46,7 @@ def pod(wanted: Wanted, image: str, needs: Needs) -> Json:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "affinity": {"nodeAffinity": _nodes(wanted)},
         "topologySpreadConstraints": [spread, spread | {"topologyKey": "topology.kubernetes.io/zone"}],
         "containers": [_container(wanted, image, needs)],
         "volumes": [
@@ -54,6 +55,14 @@ def pod(wanted: Wanted, image: str, needs: Needs) -> Json:
             *_trust(wanted),
         ],
     }
+
+
+def _nodes(wanted: Wanted) -> Json:
+    """Return the nodes that an image of these platforms runs on; elsewhere it could not even start."""
+    processors = [each.partition("/")[2] for each in wanted.platforms or (own_platform(),)]
+    fits = {"key": "kubernetes.io/arch", "operator": "In", "values": processors}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [fits]}]}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": terms}
 
 
 def _container(wanted: Wanted, image: str, needs: Needs) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ _PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _MOST_GRACE, _MOST_THREADS, _MOST_WORKERS = 3600, 256, 256
 _PORTS = range(1024, 65536)
 """Ports that a user without rights may listen at."""
+PLATFORMS = ("linux/amd64", "linux/arm64")
+"""What an image can be built for: the architectures that the runtime has wheels for."""
 _TRAINING = ("train", "deep", "clean", "ray", "all", "dev", "federated", "mlflow")
 """Extras that bring training libraries, which an image for serving must not hold."""
 
@@ -32,6 +35,11 @@ class To(StrEnum):
 
     DOCKER = "docker"
     KUBERNETES = "kubernetes"
+
+
+def own_platform() -> str:
+    """Return the platform of this machine, as registries call it; that of x86-64 where there is no other name."""
+    return "linux/arm64" if platform.machine().lower() in {"aarch64", "arm64"} else "linux/amd64"
 
 
 def usual_base() -> str:
@@ -53,6 +61,9 @@ class Wanted:
         Reference of the image; empty: the name, with the digest of the bundle as its tag.
     base
         Reference of the image to build on.
+    platforms
+        What the image is built for, of :data:`PLATFORMS`; empty: all of them for the image, and for the cluster that
+        of this machine, as a plain ``docker build`` makes no other.
     threads
         Of ONNX Runtime, for one inference.
     grace
@@ -88,6 +99,7 @@ class Wanted:
     model: str = "model"
     image: str = ""
     base: str = ""
+    platforms: tuple[str, ...] = ()
     threads: int = 1
     grace: int = 30
     workers: int = 1
@@ -117,6 +129,9 @@ class Wanted:
         for what, reference in (("image", self.image), ("base", self.base)):
             if reference and not _IMAGE.fullmatch(reference):
                 yield f"the {what} {reference!r} is no reference of an image; write for example registry.example/a:1"
+        for each in self.platforms:
+            if each not in PLATFORMS:
+                yield f"the platform {each!r} is none of {', '.join(PLATFORMS)}{nearest(each, PLATFORMS)}"
         yield from self._numbers()
         for extra in self.extras:
             if extra in _TRAINING:

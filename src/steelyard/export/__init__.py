@@ -1,4 +1,4 @@
-"""A run in the forms of other tools: tables, metrics, event files, MLflow's runs and models.
+"""A run in the forms of other tools, and its bundle on other ways out: tables, metrics, event files, MLflow, C.
 
 Reads a run and writes elsewhere; a run is never changed. Each format is one file here, and one line of
 :data:`FORMATS`.

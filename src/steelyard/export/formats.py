@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
+from steelyard.export.bundles import Source
 from steelyard.export.view import View
 
 
@@ -27,6 +29,8 @@ class Given:
     out: Path | None = None
     tracking_uri: str = ""
     experiment: str = ""
+    rows: Path | None = None
+    """Rows that an exit of the bundle is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Written:
 
 
 Writer = Callable[[View, Given], Written]
+BundleWriter = Callable[[Source, Given], Written]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,22 @@ class Format:
     place: Place
     about: str
     writer: str
+    of_bundle: bool = False
+    """Whether it is the bundle that is written, so that a bundle without its run will do."""
 
     def write(self, view: View, given: Given) -> Written:
         """Write a run."""
-        module, _, name = self.writer.partition(":")
-        write: Writer = getattr(importlib.import_module(f"steelyard.export.{module}"), name)
+        write: Writer = self._writer()
         return write(view, given)
+
+    def write_bundle(self, source: Source, given: Given) -> Written:
+        """Write a bundle."""
+        write: BundleWriter = self._writer()
+        return write(source, given)
+
+    def _writer(self) -> Any:
+        module, _, name = self.writer.partition(":")
+        return getattr(importlib.import_module(f"steelyard.export.{module}"), name)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -63,5 +78,8 @@ FORMATS: Mapping[str, Format] = {
     "tensorboard": Format(Place.FOLDER, "Event files, a folder a trial.", "tensorboard:events"),
     "mlmodel": Format(Place.FOLDER, "The bundle as a model of MLflow.", "mlmodel:folder"),
     "mlflow": Format(Place.SERVER, "Run, trials and model in MLflow's tracking.", "tracking:track"),
+    "ort": Format(Place.FOLDER, "The bundle for a minimal build of ONNX Runtime.", "ort:folder", of_bundle=True),
+    "onnx": Format(Place.FOLDER, "The plain graphs, and how their inputs are made.", "plain:folder", of_bundle=True),
+    "c": Format(Place.FOLDER, "A header of C99, of linear models and trees.", "c.folder:folder", of_bundle=True),
 }
 """Every format by the word of ``--to``."""

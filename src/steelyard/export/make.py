@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from steelyard.errors import ExportRefused, RunUnwritable, nearest
+from steelyard.export.bundles import Source
 from steelyard.export.formats import FORMATS, Format, Given, Place, Written
 from steelyard.export.view import View
 from steelyard.search.folder import write_atomically
@@ -16,7 +17,7 @@ def export(run: Path, to: str, given: Given) -> Written:
     Parameters
     ----------
     run
-        Its folder; it is only read.
+        Its folder; it is only read. Where the format is of a bundle, a bundle will do.
     to
         The format, a name of :data:`FORMATS`.
     given
@@ -37,9 +38,9 @@ def export(run: Path, to: str, given: Given) -> Written:
         raise ExportRefused(f"there is no format {to!r}{nearest(to, FORMATS)}; --to is one of {', '.join(FORMATS)}")
     found = FORMATS[to]
     _check(to, found, given)
-    view = View.of(run)
     try:
-        written = found.write(view, given)
+        is_bundle = found.of_bundle
+        written = found.write_bundle(Source.of(run), given) if is_bundle else found.write(View.of(run), given)
     except OSError as problem:
         why = problem.strerror or str(problem)
         raise RunUnwritable(f"cannot write {given.out or to}: {why}; name another place with -o") from problem
@@ -50,6 +51,8 @@ def export(run: Path, to: str, given: Given) -> Written:
 
 def _check(to: str, found: Format, given: Given) -> None:
     """Refuse what does not suit the format."""
+    if given.rows is not None and to != "c":
+        raise ExportRefused(f"--rows is for --to c, whose weights are rounded; leave it out for {to}")
     if found.place is not Place.SERVER and (given.tracking_uri or given.experiment):
         raise ExportRefused(f"--tracking-uri and --experiment are for --to mlflow; {to} goes to {found.place.value}")
     if found.place is Place.SERVER and given.out is not None:

@@ -1,0 +1,1 @@
+"""Bundles of tables as a header of C99."""
