@@ -14,11 +14,11 @@ from steelyard.cli.words import Json, app, print_json
 
 @app.command(short_help="Write a run or a bundle for other tools.")
 def export(  # noqa: PLR0917 - options by name, all but the run
-    run: Annotated[Path, typer.Argument(help="A run, or for ort, onnx and c a bundle.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="A run, or for browser, ort, onnx and c a bundle.", show_default=False)],
     to: Annotated[
         str,
         typer.Option(
-            help="csv, parquet, openmetrics, tensorboard, mlmodel, mlflow, ort, onnx or c.", show_default=False
+            help="csv, parquet, openmetrics, tensorboard, mlmodel, mlflow, browser, ort, onnx or c.", show_default=False
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File or folder; unset: standard output.")] = None,
@@ -27,11 +27,17 @@ def export(  # noqa: PLR0917 - options by name, all but the run
     rows: Annotated[
         Path | None, typer.Option(help="For c: rows to hold rounding against; unset: the run's.", show_default=False)
     ] = None,
+    web: Annotated[
+        Path | None, typer.Option(help="For browser: a folder that holds onnxruntime-web.", show_default=False)
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="For browser: let npm fetch onnxruntime-web.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a run, or its bundle, in the form of another tool. The run is read, finished or not, and never changed."""
     exporting = importlib.import_module("steelyard.export")
-    given = exporting.Given(out=out, tracking_uri=tracking_uri, experiment=experiment, rows=rows)
+    given = exporting.Given(
+        out=out, tracking_uri=tracking_uri, experiment=experiment, rows=rows, web=web, download=download
+    )
     written = exporting.export(run, to, given)
     if as_json:
         print_json({"to": to, "place": written.place, "text": written.text, "said": list(written.said)})

@@ -31,6 +31,10 @@ class Given:
     experiment: str = ""
     rows: Path | None = None
     """Rows that an exit of the bundle is held against."""
+    web: Path | None = None
+    """Of ``browser``: where npm put ONNX Runtime Web."""
+    download: bool = False
+    """Of ``browser``: whether npm may fetch it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ FORMATS: Mapping[str, Format] = {
     "openmetrics": Format(Place.TEXT, "Figures of run and trials, as Prometheus reads them.", "openmetrics:text"),
     "tensorboard": Format(Place.FOLDER, "Event files, a folder a trial.", "tensorboard:events"),
     "mlmodel": Format(Place.FOLDER, "The bundle as a model of MLflow.", "mlmodel:folder"),
+    "browser": Format(Place.FOLDER, "A page that answers offline.", "browser:folder", of_bundle=True),
     "mlflow": Format(Place.SERVER, "Run, trials and model in MLflow's tracking.", "tracking:track"),
     "ort": Format(Place.FOLDER, "The bundle for a minimal build of ONNX Runtime.", "ort:folder", of_bundle=True),
     "onnx": Format(Place.FOLDER, "The plain graphs, and how their inputs are made.", "plain:folder", of_bundle=True),

@@ -55,6 +55,8 @@ def _check(to: str, found: Format, given: Given) -> None:
         raise ExportRefused(f"--rows is for --to c, whose weights are rounded; leave it out for {to}")
     if found.place is not Place.SERVER and (given.tracking_uri or given.experiment):
         raise ExportRefused(f"--tracking-uri and --experiment are for --to mlflow; {to} goes to {found.place.value}")
+    if to != "browser" and (given.web is not None or given.download):
+        raise ExportRefused(f"--web and --download are for --to browser; {to} needs nothing of npm")
     if found.place is Place.SERVER and given.out is not None:
         raise ExportRefused(f"{to} goes to {found.place.value}; leave -o out and name it with --tracking-uri")
     if found.place in {Place.FILE, Place.FOLDER} and given.out is None:
