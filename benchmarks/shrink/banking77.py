@@ -35,7 +35,7 @@ from rows import Bench, Row
 from steelyard.bundle import load
 from steelyard.contracts import Artefact
 from steelyard.errors import SteelyardError
-from steelyard.levers.shrinking.lessons import unrolled
+from steelyard.levers.shrinking.distilling.lessons import unrolled
 from steelyard.recipe import Plan, Recipe, Settings, Shrink, Train, digest
 from steelyard.registry import learners, levers
 

@@ -73,7 +73,7 @@ def python_of(rival: str) -> Path:
 
 def of_rival(rival: str, parent: fp32.Parent) -> dict[str, bytes]:
     """Return the graphs that a rival makes of a float one, by their names."""
-    from steelyard.levers.shrinking._integers import tensors
+    from steelyard.levers.shrinking.quantising.integers import tensors
 
     rows = parent.train
     some = rows.take(np.sort(np.random.default_rng(0).permutation(len(rows))[:CALIBRATING]))
@@ -175,7 +175,7 @@ def measured(name: str) -> Mapping[str, Any]:
 
 def latencies(sessions: Mapping[str, Any], parent: fp32.Parent) -> dict[str, float]:
     """Return the median milliseconds that each graph computes for one row, all asked in turns."""
-    from steelyard.levers.shrinking._integers import tensors
+    from steelyard.levers.shrinking.quantising.integers import tensors
 
     rows = list(tensors(parent.artefact, parent.test.take(np.arange(ROWS)), 1))
     spent: dict[str, list[float]] = {key: [] for key in sessions}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelyard.contracts import Lesson, Problem, Split
-from steelyard.levers.shrinking.lessons import lesson_of, unrolled
+from steelyard.levers.shrinking.distilling.lessons import lesson_of, unrolled
 from steelyard.recipe import Plan, Settings
 from steelyard.registry import learners
 from steelyard.testing.pupils import Watch

@@ -7,9 +7,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from steelyard.contracts import Answer, Column, Ending, Kind, Problem, Schema, Split, Task, Work
 from steelyard.learners._settings import SettingsRefused
 from steelyard.levers.shrinking._distil import Distil
-from steelyard.levers.shrinking._munge import munge
-from steelyard.levers.shrinking.lessons import lesson_of, unrolled
-from steelyard.levers.shrinking.students import HEAVY
+from steelyard.levers.shrinking.distilling.lessons import lesson_of, unrolled
+from steelyard.levers.shrinking.distilling.munge import munge
+from steelyard.levers.shrinking.distilling.students import HEAVY
 from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train
 from steelyard.testing import check_lever
 from steelyard.testing.hands import Hand

@@ -7,9 +7,9 @@ from steelyard.bundle.running import session_of
 from steelyard.contracts import Artefact, Feed, Split
 from steelyard.learners._graph import Graph
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking import lowrank
 from steelyard.levers.shrinking._factorise import Factorise
 from steelyard.levers.shrinking._quantise import Quantise
+from steelyard.levers.shrinking.graphs import lowrank
 from steelyard.recipe import Settings, Shrink
 
 COLUMNS, ROWS = 96, 200

@@ -12,8 +12,8 @@ from steelyard.contracts import Artefact, Feed, Kind, Problem
 from steelyard.learners._forest import Tree, forest
 from steelyard.learners._graph import Graph
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._felling import Forest, felled, useful
 from steelyard.levers.shrinking._prune import Prune
+from steelyard.levers.shrinking.pruning.felling import Forest, felled, useful
 from steelyard.recipe import Settings
 
 

@@ -10,10 +10,10 @@ from steelyard.learners._graph import Graph
 from steelyard.learners.pretrained.architectures import Affine, Layer, Norm, Weights
 from steelyard.learners.pretrained.graph import hidden, pooled, tokens
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking import fusing
 from steelyard.levers.shrinking._fuse import Fuse
 from steelyard.levers.shrinking._quantise import Quantise
-from steelyard.levers.shrinking.surgery import Surgery
+from steelyard.levers.shrinking.graphs import fusing
+from steelyard.levers.shrinking.graphs.surgery import Surgery
 from steelyard.recipe import Settings, Shrink
 from steelyard.testing.pupils import Watch
 

@@ -20,9 +20,9 @@ from steelyard.testing.situations import situation
 
 torch = pytest.importorskip("torch", reason="the extra `deep` is not installed")
 
-from steelyard.levers.shrinking._cuts import Anatomy, kept_of  # noqa: E402 - needs PyTorch
-from steelyard.levers.shrinking._feeding import material_of  # noqa: E402 - as above
-from steelyard.levers.shrinking._layers import layers_of  # noqa: E402 - as above
+from steelyard.levers.shrinking.pruning.cuts import Anatomy, kept_of  # noqa: E402 - needs PyTorch
+from steelyard.levers.shrinking.pruning.layers import layers_of  # noqa: E402 - as above
+from steelyard.levers.shrinking.tuning.feeding import material_of  # noqa: E402 - as above
 
 pytestmark = pytest.mark.deep
 MODELS = {"table": table, "pictures": pictures, "texts": texts}

@@ -49,7 +49,7 @@ def test_products_are_held_in_fewer_bits_and_answer_nearly_the_same(random, mete
 @pytest.mark.parametrize("case", [(8, 0.3, 0.01, 1_000), (8, 0.3, 0.01, 10**6), (4, 0.2, 0.2, 10**6)])
 def test_short_rows_of_a_table_keep_their_meaning_beside_long_ones(random, work, meter, case, monkeypatch):
     bits, size, near, huge = case
-    monkeypatch.setattr("steelyard.levers.shrinking._weights.HUGE", huge)
+    monkeypatch.setattr("steelyard.levers.shrinking.quantising.weights.HUGE", huge)
     made, table = words(random)
     small = Quantise().apply(made, NONE, Settings(bits=bits), work, meter)
     ids = np.arange(500)[:, None]

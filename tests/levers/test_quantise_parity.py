@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from steelyard.contracts import Answer, Problem, Split
-from steelyard.levers.shrinking._editing import ready
-from steelyard.levers.shrinking._instructions import Instructions, named, of_this_machine
-from steelyard.levers.shrinking._parity import Apart, apart, eased, noise
 from steelyard.levers.shrinking._quantise import Quantise
-from steelyard.levers.shrinking._weights import scaled
+from steelyard.levers.shrinking.quantising.editing import ready
+from steelyard.levers.shrinking.quantising.instructions import Instructions, named, of_this_machine
+from steelyard.levers.shrinking.quantising.parity import Apart, apart, eased, noise
+from steelyard.levers.shrinking.quantising.weights import scaled
 from steelyard.recipe import Settings
 
 _spec = importlib.util.spec_from_file_location("quantise_graphs", Path(__file__).with_name("quantise_graphs.py"))
@@ -44,9 +44,9 @@ def test_processors_are_told_apart_by_their_flags(flags, machine, found):
 def test_this_machine_is_read_where_it_says_what_it_is(tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("processor : 0\nflags : fpu avx2 avx512_vnni\n")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr("steelyard.levers.shrinking._instructions.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("steelyard.levers.shrinking.quantising.instructions.CPUINFO", tmp_path / "cpuinfo")
     assert of_this_machine() is Instructions.VNNI
-    monkeypatch.setattr("steelyard.levers.shrinking._instructions.CPUINFO", tmp_path / "absent")
+    monkeypatch.setattr("steelyard.levers.shrinking.quantising.instructions.CPUINFO", tmp_path / "absent")
     assert of_this_machine() is Instructions.AVX2
 
 
@@ -132,7 +132,7 @@ def test_weights_that_learned_to_be_rounded_are_written_as_they_are(random, mete
 @pytest.mark.slow  # PyTorch takes seconds to load
 def test_rounding_in_training_is_the_rounding_that_ships(random):
     torch = pytest.importorskip("torch")
-    from steelyard.levers.shrinking._fake import Rounding
+    from steelyard.levers.shrinking.quantising.fake import Rounding
 
     made = dense(random)
     around = Rounding(ready(made.graph), 4_096, narrow=False)

@@ -4,7 +4,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from steelyard.learners._graph import Graph
-from steelyard.levers.shrinking.surgery import Surgery, reads
+from steelyard.levers.shrinking.graphs.surgery import Surgery, reads
 
 
 def built(make):

@@ -13,9 +13,9 @@ from steelyard.levers.refusal import LeverRefused
 
 torch = pytest.importorskip("torch", reason="the extra `deep` is not installed")
 
-from steelyard.levers.shrinking import tuning  # noqa: E402 - needs PyTorch
-from steelyard.levers.shrinking._feeding import Joint, Kept, material_of, rows_of  # noqa: E402 - as above
-from steelyard.levers.shrinking.tuning import outputs_of, teacher_answers, tuned  # noqa: E402 - as above
+from steelyard.levers.shrinking.tuning import tuned as tuning  # noqa: E402 - needs PyTorch
+from steelyard.levers.shrinking.tuning.feeding import Joint, Kept, material_of, rows_of  # noqa: E402 - as above
+from steelyard.levers.shrinking.tuning.tuned import outputs_of, teacher_answers, tuned  # noqa: E402 - as above
 
 pytestmark = pytest.mark.deep
 MODELS = {"table": table, "pictures": pictures, "texts": texts}
@@ -178,7 +178,7 @@ def test_texts_are_padded_to_the_longest_of_their_batch_alone(random):
 def test_tensors_too_many_to_keep_are_made_batch_by_batch(random, monkeypatch):
     artefact, split, _ = pictures(random)
     kept = rows_of(artefact, split.columns)
-    monkeypatch.setattr("steelyard.levers.shrinking._feeding.MOST_BYTES", 10)
+    monkeypatch.setattr("steelyard.levers.shrinking.tuning.feeding.MOST_BYTES", 10)
     made = rows_of(artefact, split.columns)
     assert isinstance(kept, Kept)
     assert not isinstance(made, Kept)

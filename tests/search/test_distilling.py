@@ -11,8 +11,8 @@ from steelyard.bundle import load as load_bundle
 from steelyard.contracts import Answer, Ending, Errand, Job
 from steelyard.data import load, store
 from steelyard.levers.shrinking._distil import Distil
-from steelyard.levers.shrinking.lessons import unrolled
-from steelyard.levers.shrinking.students import STUDENTS, Student
+from steelyard.levers.shrinking.distilling.lessons import unrolled
+from steelyard.levers.shrinking.distilling.students import STUDENTS, Student
 from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train
 from steelyard.registry import levers
 from steelyard.search.distilling import teacher_of

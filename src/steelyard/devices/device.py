@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from steelyard.devices.bench import Timed
@@ -38,11 +38,11 @@ class Figure:
         cited = f"{self.estimate.source}, {day}" if day else self.estimate.source
         return f"{cited} (assumed)" if self.estimate.how is How.ASSUMED else cited
 
-    def age(self, today: date) -> int | None:
+    def age(self, today: dt.date) -> int | None:
         """Return how many days old the figure is; ``None`` where nobody knows the day that it is of."""
-        return (today - date.fromisoformat(self.date)).days if self.date else None
+        return (today - dt.date.fromisoformat(self.date)).days if self.date else None
 
-    def stale(self, today: date) -> bool:
+    def stale(self, today: dt.date) -> bool:
         """Tell whether it is known to be more than a year old."""
         days = self.age(today)
         return days is not None and days > YEAR

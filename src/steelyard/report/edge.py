@@ -309,10 +309,9 @@ def _offline(case: _Case, figures: dict[Way, Estimate], way: Way) -> Estimate:
         return one
     name = "value" if figures is case.values else case.record.task.aim
     alone = Estimate.from_json(kept[name])
-    ends = (
-        (1 - share) * a + share * b for a, b in ((one.value, alone.value), (one.low, alone.low), (one.high, alone.high))
-    )
-    return Estimate(*ends, one.how, one.unit, one.source)
+    ends = ((one.value, alone.value), (one.low, alone.low), (one.high, alone.high))
+    value, low, high = ((1 - share) * a + share * b for a, b in ends)
+    return Estimate(value, low, high, one.how, one.unit, one.source)
 
 
 def _reaching(case: _Case, way: Way) -> float:

@@ -19,7 +19,7 @@ from steelyard.contracts import (
     Task,
     Work,
 )
-from steelyard.levers.shrinking.lessons import unrolled
+from steelyard.levers.shrinking.distilling.lessons import unrolled
 from steelyard.levers.training.parts import ENGINE, columns_of, for_learner
 from steelyard.recipe import Recipe, Train
 from steelyard.registry import learners, levers

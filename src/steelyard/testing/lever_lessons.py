@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from steelyard.contracts import DistillingLever, Problem, ShrinkingLever, Split
-from steelyard.levers.shrinking.lessons import unrolled
+from steelyard.levers.shrinking.distilling.lessons import unrolled
 from steelyard.recipe import Train
 from steelyard.testing.hands import Hand, act
 

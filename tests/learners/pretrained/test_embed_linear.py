@@ -114,7 +114,7 @@ def test_eight_bits_change_little(letters):
     fitted = EmbedLinear().fit(Plan(), one.train, None, one.work, Watch())
     least = pytest.MonkeyPatch()
     with least.context() as patch:
-        patch.setattr("steelyard.levers.shrinking._weights.WORTH", 64)
+        patch.setattr("steelyard.levers.shrinking.quantising.weights.WORTH", 64)
         small = Quantise().apply(fitted.export(), one.valid, Settings(), one.work, Watch())
     operators = {node.op_type for node in onnx.load_model_from_string(small.graph).graph.node}
     assert operators & {"MatMulInteger", "DynamicQuantizeMatMul"}

@@ -10,7 +10,7 @@ from steelyard.contracts import Problem
 from steelyard.learners._settings import SettingsRefused
 from steelyard.levers import LeverRefused
 from steelyard.levers.shrinking._distil import Distil
-from steelyard.levers.shrinking.layers import evenly, layers_of, without
+from steelyard.levers.shrinking.distilling.layers import evenly, layers_of, without
 from steelyard.recipe import Settings
 from steelyard.testing.pupils import Watch
 from steelyard.testing.situations import situation

@@ -11,7 +11,7 @@ from steelyard.contracts import Context, Kind, Problem
 from steelyard.learners._settings import SettingsRefused
 from steelyard.levers import LeverRefused
 from steelyard.levers.shrinking._static_embeddings import StaticEmbeddings
-from steelyard.levers.shrinking.tabling import components, encoder_of, framing, means, rarity, token_vectors
+from steelyard.levers.shrinking.distilling.tabling import components, encoder_of, framing, means, rarity, token_vectors
 from steelyard.recipe import Settings, Shrink, Train
 from steelyard.testing import check_lever
 from steelyard.testing.pupils import Watch

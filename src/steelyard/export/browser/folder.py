@@ -6,16 +6,17 @@ import base64
 import gzip
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from steelyard.bundle.manifest import GRAPH, Several
-from steelyard.bundle.opening import Opened, read
+from steelyard.bundle.opening import Opened
 from steelyard.contracts import Feed
 from steelyard.export.browser.fit import check_fits, plain_task
-from steelyard.export.browser.linking import library, script, source
+from steelyard.export.browser.linking import library, script
+from steelyard.export.browser.linking import source as web
 from steelyard.export.browser.runtime import PACKAGE, VERSION, runtime
 from steelyard.export.browser.tokenisers import read_tokeniser
+from steelyard.export.bundles import Source
 from steelyard.export.formats import Given, Written
 from steelyard.recipe import describe, from_json
 
@@ -24,13 +25,13 @@ _FILE_OF = {"counts": "vocabulary", "tokens": "tokenizer"}
 """The option of a front end that names a file."""
 
 
-def folder(bundle: Path, given: Given) -> Written:
+def folder(source: Source, given: Given) -> Written:
     """Write the folder.
 
     Parameters
     ----------
-    bundle
-        Its folder; it is only read.
+    source
+        The bundle; it is only read.
     given
         Where to, and where ONNX Runtime Web is or whether npm may fetch it.
 
@@ -38,11 +39,9 @@ def folder(bundle: Path, given: Given) -> Written:
     ------
     ExportRefused
         If a browser cannot do what the bundle asks for, or ONNX Runtime Web is not at hand.
-    BundleRefused
-        If the bundle is damaged.
     """
     assert given.out is not None, "a folder was asked for"
-    opened = read(bundle)
+    opened = source.opened
     check_fits(opened)
     found = runtime(given.web, download=given.download)
     packed = _Parcels()
@@ -58,11 +57,11 @@ def folder(bundle: Path, given: Given) -> Written:
     packed.add("runtime", found.script)
     packed.add("wasm", found.binary)
     texts = {
-        "index.html": source("index.html"),
-        "page.css": source("page.css"),
+        "index.html": web("index.html"),
+        "page.css": web("page.css"),
         "page.js": script("page.js"),
         "steelyard.js": library("steelyard.js", "Model", "ModelRefused", "RowsRefused"),
-        "steelyard.d.ts": source("steelyard.d.ts"),
+        "steelyard.d.ts": web("steelyard.d.ts"),
         **{f"{_PARCELS}/{name}.js": text for name, text in packed.texts.items()},
     }
     contents = {name: text.encode() for name, text in texts.items()}

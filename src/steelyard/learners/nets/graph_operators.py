@@ -143,9 +143,9 @@ def _slice(  # noqa: PLR0917 - as ONNX has them
 def _split(given: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
     axis = given.get("axis", 0)
     if sizes is not None:
-        return tuple(x.split(_ints(sizes), axis))
+        return torch.split(x, _ints(sizes), axis)
     count = given["num_outputs"]
-    return tuple(x.split(-(-x.shape[axis] // count), axis))
+    return torch.split(x, -(-x.shape[axis] // count), axis)
 
 
 def _reshape(given: Attributes, x: Tensor, shape: Tensor) -> Tensor:
@@ -175,7 +175,10 @@ def _unsqueeze(given: Attributes, x: Tensor, axes: Tensor) -> Tensor:
 
 def _expand(given: Attributes, x: Tensor, shape: Tensor) -> Tensor:
     del given
-    return x.expand(torch.broadcast_shapes(x.shape, tuple(_ints(shape))))
+    sizes = _ints(shape)
+    longer = [1] * (len(sizes) - x.ndim) + list(x.shape)
+    sizes = [1] * (x.ndim - len(sizes)) + sizes
+    return x.expand([own if asked == 1 else asked for own, asked in zip(longer, sizes, strict=True)])
 
 
 def _pad(given: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: Tensor | None = None) -> Tensor:

@@ -31,7 +31,7 @@ def gru(  # noqa: PLR0917 - as ONNX has them
     flat = _flat(weight, recurrence, bias, order=(1, 0, 2))
     first = _start(start, x, recurrence)
     both = len(weight) == 2
-    states, last = torch._VF.gru(x, first, flat, bias is not None, 1, 0.0, False, both, False)  # type: ignore[attr-defined] # noqa: SLF001 - what nn.GRU itself calls
+    states, last = torch._VF.gru(x, first, flat, bias is not None, 1, 0.0, False, both, False)  # noqa: SLF001 - what nn.GRU itself calls
     return _apart(states, len(weight)), last
 
 
@@ -50,7 +50,7 @@ def lstm(  # noqa: PLR0917 - as ONNX has them
     flat = _flat(weight, recurrence, bias, order=(0, 2, 3, 1))
     first = (_start(start, x, recurrence), _start(cell, x, recurrence))
     both = len(weight) == 2
-    states, last, inner = torch._VF.lstm(x, first, flat, bias is not None, 1, 0.0, False, both, False)  # type: ignore[attr-defined] # noqa: SLF001 - as above
+    states, last, inner = torch._VF.lstm(x, first, flat, bias is not None, 1, 0.0, False, both, False)  # noqa: SLF001 - as above
     return _apart(states, len(weight)), last, inner
 
 

@@ -25,10 +25,10 @@ from steelyard.contracts import (
 from steelyard.learners._settings import SettingsRefused, settings_of
 from steelyard.levers.priors import gain, training_seconds
 from steelyard.levers.ranking import ranked
-from steelyard.levers.shrinking._munge import beside, made_of
 from steelyard.levers.shrinking.chain import learner_of, one_more, steps_of
-from steelyard.levers.shrinking.lessons import lesson_of
-from steelyard.levers.shrinking.students import ENCODER, STUDENTS, heavy, layered, suits
+from steelyard.levers.shrinking.distilling.lessons import lesson_of
+from steelyard.levers.shrinking.distilling.munge import beside, made_of
+from steelyard.levers.shrinking.distilling.students import ENCODER, STUDENTS, heavy, layered, suits
 from steelyard.recipe import Plan, Settings, Shrink, Train, trainings
 from steelyard.units import Estimate, How
 
@@ -140,7 +140,7 @@ class Distil:
         SettingsRefused
             If a setting is unknown or out of its range, or the student is a learner.
         """
-        from steelyard.levers.shrinking.thinning import thinned  # noqa: PLC0415 - onnx is loaded by what needs it
+        from steelyard.levers.shrinking.distilling.thinning import thinned  # noqa: PLC0415 - onnx is loaded by what needs it
 
         asked = self._complete(settings)
         if asked["learner"] != ENCODER:

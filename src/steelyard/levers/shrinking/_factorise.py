@@ -17,9 +17,9 @@ from steelyard.contracts import Artefact, Context, Meter, Move, Prior, Setting, 
 from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain, training_seconds
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking import fusing, lowrank
 from steelyard.levers.shrinking.chain import learner_of, one_more, weighty
-from steelyard.levers.shrinking.surgery import Surgery
+from steelyard.levers.shrinking.graphs import fusing, lowrank
+from steelyard.levers.shrinking.graphs.surgery import Surgery
 from steelyard.recipe import Plan, Settings
 from steelyard.units import Estimate, How
 
@@ -110,7 +110,7 @@ class Factorise:
         made = replace(artefact, graph=graph.close())
         if not asked["epochs"]:
             return made
-        from steelyard.levers.shrinking.tuning import tuned  # noqa: PLC0415 - describing a lever loads no PyTorch
+        from steelyard.levers.shrinking.tuning.tuned import tuned  # noqa: PLC0415 - describing a lever loads no PyTorch
 
         epochs, rate = int(asked.number("epochs", 0)), asked.number("learning_rate", 0.0)
         open_ = replace(made, graph=fusing.plain(made.graph))

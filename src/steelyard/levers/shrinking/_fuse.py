@@ -11,9 +11,9 @@ from steelyard.contracts import Artefact, Context, Meter, Move, Prior, Space, Sp
 from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking import fusing
 from steelyard.levers.shrinking.chain import one_more, weighty
-from steelyard.levers.shrinking.surgery import Surgery, every
+from steelyard.levers.shrinking.graphs import fusing
+from steelyard.levers.shrinking.graphs.surgery import Surgery, every
 from steelyard.recipe import Plan, Settings
 
 

@@ -120,13 +120,13 @@ class Prune:
             raise LeverRefused("prune needs training rows to tell what matters, and there are none; leave it out")
         what = str(given["what"])
         if what == "trees" or (what == "auto" and b"TreeEnsemble" in artefact.graph):
-            from steelyard.levers.shrinking._felling import fewer_trees  # noqa: PLC0415 - loads onnx
+            from steelyard.levers.shrinking.pruning.felling import fewer_trees  # noqa: PLC0415 - loads onnx
 
             return fewer_trees(artefact, given.number("share", 0.0), split=split, work=work, meter=meter)
         for package in ("torch", "safetensors"):
             need(package, for_=f"{self.name} of a net")
-        from steelyard.levers.shrinking._pruning import Job, fewer_layers, fewer_units  # noqa: PLC0415 - loads PyTorch
-        from steelyard.levers.shrinking.tuning import tuned  # noqa: PLC0415 - loads onnx
+        from steelyard.levers.shrinking.pruning.anatomy import Job, fewer_layers, fewer_units  # noqa: PLC0415 - loads PyTorch
+        from steelyard.levers.shrinking.tuning.tuned import tuned  # noqa: PLC0415 - loads onnx
 
         job = Job(artefact, split, given, work, meter)
         smaller = fewer_layers(job) if what == "layers" else fewer_units(job)

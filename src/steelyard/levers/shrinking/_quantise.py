@@ -14,12 +14,12 @@ from steelyard.errors import need
 from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain, training_seconds
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking import _integers as integers
-from steelyard.levers.shrinking._editing import copied, ready
-from steelyard.levers.shrinking._instructions import Instructions, of_this_machine
-from steelyard.levers.shrinking._parity import Judge, Kept, eased, noise
-from steelyard.levers.shrinking._weights import WORTH, halved, rounded, weights_of
 from steelyard.levers.shrinking.chain import learner_of, one_more, root_of, weighty
+from steelyard.levers.shrinking.quantising import integers
+from steelyard.levers.shrinking.quantising.editing import copied, ready
+from steelyard.levers.shrinking.quantising.instructions import Instructions, of_this_machine
+from steelyard.levers.shrinking.quantising.parity import Judge, Kept, eased, noise
+from steelyard.levers.shrinking.quantising.weights import WORTH, halved, rounded, weights_of
 from steelyard.levers.training.parts import read_by
 from steelyard.recipe import Plan, Recipe, Settings, Shrink, Train
 from steelyard.tasks import metric
@@ -288,8 +288,8 @@ def _trained(
 ) -> Artefact:
     """Return the artefact with weights that were trained while they were rounded."""
     need("torch", for_="quantisation-aware training")
-    from steelyard.levers.shrinking._fake import Rounding  # noqa: PLC0415 - describing a lever loads no PyTorch
-    from steelyard.levers.shrinking.tuning import tuned  # noqa: PLC0415 - as above
+    from steelyard.levers.shrinking.quantising.fake import Rounding  # noqa: PLC0415 - describing a lever loads no PyTorch
+    from steelyard.levers.shrinking.tuning.tuned import tuned  # noqa: PLC0415 - as above
 
     model = onnx.load_model_from_string(artefact.graph)
     least = integers.LIGHT if any(node.op_type == "Conv" for node in model.graph.node) else WORTH

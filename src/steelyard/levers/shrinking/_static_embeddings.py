@@ -9,7 +9,7 @@ from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import gain, training_seconds
 from steelyard.levers.ranking import ranked
 from steelyard.levers.shrinking.chain import learner_of, one_more
-from steelyard.levers.shrinking.students import layered
+from steelyard.levers.shrinking.distilling.students import layered
 from steelyard.recipe import Plan, Settings
 
 WEIGHTS = ("sif", "zipf")
@@ -81,6 +81,6 @@ class StaticEmbeddings:
         SettingsRefused
             If a setting is unknown or out of its range.
         """
-        from steelyard.levers.shrinking.tabling import tabled  # noqa: PLC0415 - onnx is loaded by what needs it
+        from steelyard.levers.shrinking.distilling.tabling import tabled  # noqa: PLC0415 - onnx is loaded by what needs it
 
         return tabled(artefact, split, settings_of(self.name, self.space, Plan(settings=settings)), work, meter)

@@ -28,9 +28,9 @@ from steelyard.learners._settings import settings_of
 from steelyard.levers.priors import FITTING_A_RULE, gain
 from steelyard.levers.refusal import LeverRefused
 from steelyard.levers.shrinking.chain import one_more, weighty
-from steelyard.levers.shrinking.surgery import Surgery
-from steelyard.levers.shrinking.tables import cut
-from steelyard.levers.shrinking.tokens_kept import Grams, Pieces, Words
+from steelyard.levers.shrinking.graphs.surgery import Surgery
+from steelyard.levers.shrinking.graphs.tables import cut
+from steelyard.levers.shrinking.graphs.tokens_kept import Grams, Pieces, Words
 from steelyard.recipe import Plan, Settings
 
 FILE = {"tokens": "tokenizer", "subwords": "tokenizer", "counts": "vocabulary", "token-features": "vocabulary"}

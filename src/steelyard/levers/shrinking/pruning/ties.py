@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from steelyard.levers.shrinking._units import FROZEN, Axes, Node, Ties, Units, at_one
+from steelyard.levers.shrinking.pruning.units import FROZEN, Axes, Node, Ties, Units, at_one
 
 Rule = Callable[[Ties, Node], Sequence[Axes]]
 

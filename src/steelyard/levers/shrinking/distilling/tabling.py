@@ -21,9 +21,9 @@ from steelyard.learners._solve import Weights, solve
 from steelyard.learners.pretrained.architectures import Floats32
 from steelyard.learners.pretrained.graph import TINY, pooled, tokens
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._munge import beside
-from steelyard.levers.shrinking.layers import layers_of
-from steelyard.levers.shrinking.lessons import lesson_of, unrolled_from
+from steelyard.levers.shrinking.distilling.layers import layers_of
+from steelyard.levers.shrinking.distilling.lessons import lesson_of, unrolled_from
+from steelyard.levers.shrinking.distilling.munge import beside
 from steelyard.recipe import Settings
 
 NAME = "static-embeddings"

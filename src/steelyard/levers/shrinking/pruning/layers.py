@@ -14,9 +14,9 @@ from torch import Tensor
 from steelyard.contracts import Artefact, Ints, Meter, Split, Work
 from steelyard.learners.nets._machine import threads
 from steelyard.learners.nets.graph_net import GraphNet, Step
-from steelyard.levers.shrinking._cuts import without_constants
-from steelyard.levers.shrinking._feeding import material_of, sample
-from steelyard.levers.shrinking._lesson import LEAST
+from steelyard.levers.shrinking.pruning.cuts import without_constants
+from steelyard.levers.shrinking.tuning.feeding import material_of, sample
+from steelyard.levers.shrinking.tuning.lesson import LEAST
 
 ROWS = 96
 """Rows whose answers say what a layer is worth."""

@@ -13,7 +13,7 @@ from steelyard.bundle.tagging import TagModel
 from steelyard.contracts import Feed, Problem, Schema, Task
 from steelyard.data.coerce import objects
 from steelyard.errors import BundleRefused
-from steelyard.learners.nets._encoded_tagger import EncodedTagger
+from steelyard.learners._encoder_tagger import EncodedTagger
 from steelyard.learners.pretrained.checkpoints import find
 from steelyard.recipe import Plan, Settings
 from steelyard.testing.pupils import Watch

@@ -17,9 +17,9 @@ from steelyard.bundle.running import GraphModel, Model, session_of
 from steelyard.bundle.tagging import TagModel
 from steelyard.contracts import NUMERIC, Answer, Artefact, Meter, Problem, Split, Work
 from steelyard.contracts.ragged import flattened
-from steelyard.levers.shrinking._editing import copied
-from steelyard.levers.shrinking._integers import tensors
-from steelyard.levers.shrinking._weights import BLOCKS, Array, Weight, blocked, by_array, scaled, shared
+from steelyard.levers.shrinking.quantising.editing import copied
+from steelyard.levers.shrinking.quantising.integers import tensors
+from steelyard.levers.shrinking.quantising.weights import BLOCKS, Array, Weight, blocked, by_array, scaled, shared
 
 CALLS = 40
 """Calls of one row that say how long a row takes."""

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from steelyard.bundle.running import OUTPUT, session_of
 from steelyard.contracts import Artefact, Floats, Ints, Meter, Split, Work
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._feeding import rows_of, sample
-from steelyard.levers.shrinking.tuning import chunks
+from steelyard.levers.shrinking.tuning.feeding import rows_of, sample
+from steelyard.levers.shrinking.tuning.tuned import chunks
 
 TREES = "TreeEnsembleRegressor"
 SUMS = "sums_of_trees"

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from steelyard.contracts import Artefact, Floats, Ints, Meter, Split, Work
 from steelyard.learners.nets._machine import threads
 from steelyard.learners.nets.graph_net import GraphNet
-from steelyard.levers.shrinking._cuts import Anatomy, Family, kept_of
-from steelyard.levers.shrinking._feeding import material_of, sample
-from steelyard.levers.shrinking._lesson import Pupil
-from steelyard.levers.shrinking.tuning import lesson_of
+from steelyard.levers.shrinking.pruning.cuts import Anatomy, Family, kept_of
+from steelyard.levers.shrinking.tuning.feeding import material_of, sample
+from steelyard.levers.shrinking.tuning.lesson import Pupil
+from steelyard.levers.shrinking.tuning.tuned import lesson_of
 
 ROWS, BATCH = 1_024, 32
 """Rows whose gradients say what a group is worth, and how many of them make one gradient."""
@@ -48,7 +47,7 @@ def taylor(
         for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // BATCH)):
             pupil.zero_grad(set_to_none=True)
             outputs = pupil(material.batch(part))
-            pupil.loss(outputs, torch.from_numpy(target[part]), torch.from_numpy(weights[part])).backward()
+            pupil.loss(outputs, torch.from_numpy(target[part]), torch.from_numpy(weights[part])).backward()  # type: ignore[no-untyped-call]
             moved = _moved(net, anatomy)
             for place, one in enumerate(families):
                 found[place] += (anatomy.summed(one, moved.__getitem__) ** 2).sum(axis=1)
@@ -63,14 +62,11 @@ def _moved(net: GraphNet, anatomy: Anatomy) -> Mapping[str, Floats]:
     moved = {}
     for name in {name for family in anatomy.families for name, _ in family.spots}:
         weight = weights.get(name)
-        still = weight is None or weight.grad is None
-        moved[name] = np.zeros(anatomy.array(name).shape) if still else _product(weight)
+        if weight is None or weight.grad is None:
+            moved[name] = np.zeros(anatomy.array(name).shape)
+        else:
+            moved[name] = (weight * weight.grad).detach().cpu().double().numpy()
     return moved
-
-
-def _product(weight: Tensor) -> Floats:
-    assert weight.grad is not None
-    return (weight * weight.grad).detach().cpu().double().numpy()
 
 
 def least(families: Sequence[Family], worths: Sequence[Floats], share: float) -> Ints:

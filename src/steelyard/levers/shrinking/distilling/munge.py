@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Column, Floats, Ints, Kind, Schema, Split
 from steelyard.errors import need
-from steelyard.levers.shrinking._repicturing import affordable, recropped_cells
-from steelyard.levers.shrinking._rewording import reworded_cells
+from steelyard.levers.shrinking.distilling.repicturing import affordable, recropped_cells
+from steelyard.levers.shrinking.distilling.rewording import reworded_cells
 
 SWAP = 0.5
 """Chance of a cell to come from the neighbour."""

@@ -9,10 +9,10 @@ import onnx
 
 from steelyard.contracts import NUMERIC, Artefact, Meter, Split, Work
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._munge import beside
-from steelyard.levers.shrinking.layers import evenly, layers_of, without
-from steelyard.levers.shrinking.lessons import joined
-from steelyard.levers.shrinking.tuning import outputs_of, tuned
+from steelyard.levers.shrinking.distilling.layers import evenly, layers_of, without
+from steelyard.levers.shrinking.distilling.lessons import joined
+from steelyard.levers.shrinking.distilling.munge import beside
+from steelyard.levers.shrinking.tuning.tuned import outputs_of, tuned
 from steelyard.recipe import Settings
 
 RATE = 3e-4

@@ -8,7 +8,7 @@ import onnx
 
 from steelyard.contracts import Ints
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking.surgery import MICROSOFT, Surgery, attribute
+from steelyard.levers.shrinking.graphs.surgery import MICROSOFT, Surgery, attribute
 
 Place = tuple[onnx.NodeProto, int, str]
 """A node, a place among its inputs, and the name that stands there."""

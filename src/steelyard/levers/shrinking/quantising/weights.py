@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from steelyard.levers.shrinking._editing import DOMAIN, Edit, attribute, readers
+from steelyard.levers.shrinking.quantising.editing import DOMAIN, Edit, attribute, readers
 
 WORTH = 4_096
 """Numbers in a weight that make rounding it worth while."""

@@ -17,12 +17,12 @@ from steelyard.learners.nets.course import Course
 from steelyard.learners.nets.reading import Material
 from steelyard.learners.nets.scale import Scale
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._feeding import material_of, rows_of
+from steelyard.levers.shrinking.tuning.feeding import material_of, rows_of
 
 if TYPE_CHECKING:
     from steelyard.learners.nets.graph_net import Around
     from steelyard.learners.nets.loop import Vary
-    from steelyard.levers.shrinking._lesson import Lesson
+    from steelyard.levers.shrinking.tuning.lesson import Lesson
 
 AT_ONCE, POOL = 128, 8
 """Rows that a graph answers at once, and chunks of them among which rows are sorted by length."""
@@ -97,7 +97,7 @@ def tuned(
     """
     from steelyard.learners.nets import graph_net, loop  # noqa: PLC0415 - describing a lever loads no PyTorch
     from steelyard.learners.nets._machine import threads  # noqa: PLC0415 - as above
-    from steelyard.levers.shrinking._lesson import Pupil  # noqa: PLC0415 - as above
+    from steelyard.levers.shrinking.tuning.lesson import Pupil  # noqa: PLC0415 - as above
 
     if epochs < 1:
         return artefact
@@ -163,7 +163,7 @@ def _check_beside(artefact: Artefact, teacher: Artefact, name: str) -> None:
 
 def lesson_of(split: Split, work: Work, *, temperature: float = TEMPERATURE, share: float = SHARE) -> Lesson:
     """Return what is to be learnt of some rows."""
-    from steelyard.levers.shrinking._lesson import Lesson  # noqa: PLC0415 - loads PyTorch
+    from steelyard.levers.shrinking.tuning.lesson import Lesson  # noqa: PLC0415 - loads PyTorch
 
     scale, width = Scale.of(split, work.task), work.task.width
     return Lesson(

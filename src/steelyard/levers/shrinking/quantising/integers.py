@@ -26,8 +26,8 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.contracts import Artefact, Split
-from steelyard.levers.shrinking._editing import copied
-from steelyard.levers.shrinking._weights import weights_of
+from steelyard.levers.shrinking.quantising.editing import copied
+from steelyard.levers.shrinking.quantising.weights import weights_of
 
 LIGHT = 256
 """Numbers in a weight that is quantised too in a convolutional graph, so that values stay in 8 bits between layers."""

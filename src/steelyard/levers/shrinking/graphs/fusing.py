@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from steelyard.bundle.graphs import check_graph
 from steelyard.bundle.running import SLOWER
 from steelyard.errors import BundleRefused, need
-from steelyard.levers.shrinking.surgery import MICROSOFT, Surgery, attribute
+from steelyard.levers.shrinking.graphs.surgery import MICROSOFT, Surgery, attribute
 
 HEADS, JOINED, SWAPPED = [0, 2, 1, 3], [0, 2, 1, 3], [0, 1, 3, 2]
 """How axes lie: (n, tokens, heads, head) to (n, heads, tokens, head), back, and keys for their product with queries."""

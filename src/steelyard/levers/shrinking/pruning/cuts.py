@@ -16,8 +16,8 @@ from torch import Tensor
 
 from steelyard.contracts import Floats, Ints
 from steelyard.learners.nets.graph_net import GraphNet, Step
-from steelyard.levers.shrinking._ties import tied
-from steelyard.levers.shrinking._units import FROZEN, Axes, Node, Ties, Units
+from steelyard.levers.shrinking.pruning.ties import tied
+from steelyard.levers.shrinking.pruning.units import FROZEN, Axes, Node, Ties, Units
 
 Spot = tuple[str, int]
 """A weight by its name, and one of its axes."""

@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 from torch import Tensor, nn
 
-from steelyard.levers.shrinking._weights import shared, weights_of
+from steelyard.levers.shrinking.quantising.weights import shared, weights_of
 
 MEMORY = 0.95
 """Share of an activation's range that is kept from batch to batch; the rest is that of the newest one."""

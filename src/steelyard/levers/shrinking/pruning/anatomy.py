@@ -10,10 +10,10 @@ import numpy as np
 from steelyard.contracts import Artefact, Meter, Split, Work
 from steelyard.learners.nets.graph_net import refusal
 from steelyard.levers.refusal import LeverRefused
-from steelyard.levers.shrinking._cuts import Anatomy
-from steelyard.levers.shrinking._feeding import material_of
-from steelyard.levers.shrinking._layers import cheapest, layers_of, without_layers
-from steelyard.levers.shrinking._worth import least, magnitudes, taylor
+from steelyard.levers.shrinking.pruning.cuts import Anatomy
+from steelyard.levers.shrinking.pruning.layers import cheapest, layers_of, without_layers
+from steelyard.levers.shrinking.pruning.worth import least, magnitudes, taylor
+from steelyard.levers.shrinking.tuning.feeding import material_of
 from steelyard.recipe import Settings
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from steelyard.contracts import Floats
-from steelyard.levers.shrinking.surgery import Surgery, attribute
+from steelyard.levers.shrinking.graphs.surgery import Surgery, attribute
 
 WORTH = 4_096
 """Numbers in a weight that make cutting it worth while."""

@@ -1,0 +1,1 @@
+"""Students and what they are taught: lessons, rows made beside the real ones, encoders of fewer layers, tables."""

@@ -1,0 +1,1 @@
+"""Surgery on graphs: fusing nodes, narrower products, smaller tables."""

@@ -1,0 +1,1 @@
+"""Weights in fewer bits: how they are held, what computes on them, and how far answers move."""

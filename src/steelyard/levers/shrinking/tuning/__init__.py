@@ -1,0 +1,1 @@
+"""Training a finished graph on: its rows, its loss, and the loop."""
