@@ -183,7 +183,7 @@ def test_what_cannot_be_cut_is_refused_in_a_sentence(random, work, meter):
     made, split = dense(random), split_of(random)
     with pytest.raises(LeverRefused, match="needs rows"):
         Factorise().apply(made, split.take(np.arange(0)), Settings(), work, meter)
-    eight = Quantise().apply(made, split, Settings(), work, meter)
+    eight = Quantise().apply(made, split.take(np.arange(0)), Settings(), work, meter)
     with pytest.raises(LeverRefused, match="weights in 8 bits"):
         Factorise().apply(eight, split, Settings(), work, meter)
 

@@ -31,7 +31,7 @@ def reworded(text: str, random: np.random.Generator, *, spaced: bool = True) -> 
     Examples
     --------
     >>> reworded("my card has not arrived yet and I wait", np.random.default_rng(2))
-    'my card has not arrived yet I wait'
+    'my card not arrived yet I wait'
     """
     words = _WORD.findall(text) if spaced else list(text)
     if len(words) < 2:
