@@ -85,6 +85,33 @@ def test_they_begin_at_the_best_the_best_training_and_what_was_kept_of_them(cont
     assert [found.begins(t) for t in trials] == [True, False, True, True]
 
 
+def test_a_lever_that_refused_a_model_is_asked_again_for_another_student_alone(context):
+    refused = Shrink(lever="distil", parent=NET, settings=Settings(learner="linear", k=1))
+    found = chains([trial(0, NET), trial(1, refused, ending=Ending.REFUSED)], context)
+    again = {"same": Settings(learner="linear", k=2), "other": Settings(learner="lightgbm")}
+    admitted = {name: found.admits(move(Shrink(lever="distil", parent=NET, settings=s))) for name, s in again.items()}
+    assert admitted == {"same": False, "other": True}
+    assert found.admits(move(Shrink(lever="prune", parent=NET)))
+    assert found.admits(move(Shrink(lever="distil", parent=shrunk("prune"), settings=again["same"])))
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "p50", "keeps", "share"),
+    [
+        (400_000, 0.1, True, 0.05),
+        (600_000, 0.1, True, 1.0),
+        (400_000, 2.0, True, 1.0),
+        (400_000, 0.1, False, 1.0),
+    ],
+)
+def test_what_is_small_and_quick_already_is_hardly_worth_a_step(context, size_bytes, p50, keeps, share):
+    weight = SimpleNamespace(size_bytes=size_bytes, p50=Estimate.exact(p50))
+    light = replace(trial(0, NET), weight=weight)
+    terms = SimpleNamespace(**{**vars(FREE), "meets": lambda _: keeps})
+    gain = chains([light], context, terms).worth(GAIN, move(shrunk("prune")), light)
+    assert gain.share == pytest.approx(GAIN.share * share)
+
+
 def test_while_no_model_keeps_the_limits_they_begin_at_every_training(context):
     wanting = SimpleNamespace(**{**vars(FREE), "meets": lambda _: False})
     trials = [trial(0, NET, 0.9), trial(1, WEAK, 0.8)]

@@ -22,7 +22,7 @@ from steelyard.contracts import (
     Trial,
 )
 from steelyard.recipe import Combine, Plan, Settings, Shrink, Step, Train, describe, parents, trainings
-from steelyard.search.allowance import trained_for
+from steelyard.search.allowance import Allowance, trained_for
 from steelyard.search.loop import Loop
 from steelyard.search.moves import Search
 from steelyard.search.prospects import LOSSLESS
@@ -413,3 +413,17 @@ def test_a_refit_repeats_the_trainings_and_the_steps_below_a_model_and_its_own()
         for n, recipe in enumerate(made)
     ]
     assert [[t.number for t in trained_for(trial, trials)] for trial in trials] == [[0], [0, 1], [0, 2]]
+
+
+def test_the_pace_is_that_of_trainings_alone():
+    net = Train(learner="lightgbm")
+    times = [
+        (net, 4.0, 2.0),
+        (Shrink(lever="quantise", parent=net), 0.1, 2.0),
+        (Shrink(lever="fuse", parent=net), 0.1, 2),
+    ]
+    trials = [
+        Trial(number=n, recipe=r, lever="x", ending=Ending.MEASURED, seconds=Seconds(took), foreseen=Seconds(foreseen))
+        for n, (r, took, foreseen) in enumerate(times)
+    ]
+    assert Allowance.pace(SimpleNamespace(), trials) == pytest.approx(2.0)

@@ -98,8 +98,12 @@ class Allowance:
         return Seconds(seconds + PART_OVERHEAD * self.parts)
 
     def pace(self, trials: Sequence[Trial]) -> float:
-        """Return how long trials took for each second that their priors foresaw (the median); 1 before the first."""
-        ratios = [t.seconds / t.foreseen for t in known(trials) if t.foreseen > 0.5][-RECENT:]
+        """Return how long trainings took for each second that their priors foresaw (the median); 1 before the first.
+
+        Steps that shrink a model or join several take what they take, and say nothing of how long a training is.
+        """
+        trained = [t for t in known(trials) if isinstance(t.recipe, Train) and t.foreseen > 0.5]
+        ratios = [t.seconds / t.foreseen for t in trained][-RECENT:]
         return min(MOST_PACE, statistics.median(ratios)) if ratios else 1.0
 
 

@@ -7,7 +7,10 @@ A dozen steps may follow on any model, and four on each other: tens of thousands
   Nothing is built on a step that was rejected or not weighed yet (:meth:`steelyard.search.moves.Search.rank`).
 - The same steps in another order are the same chain, unless the first order could not be made.
 - A lever that failed on a model (crashed, ran late, out of memory, broke the graph) is not pulled on what descends from
-  it, and after two such endings not at all.
+  it, and after two such endings not at all. One that refused a model is not asked about it again with other settings,
+  unless it would train another student.
+- Steps on a model that is small and quick already are worth a twentieth, unless it breaks a limit or decisions have a
+  value: nobody would notice.
 - Each further step is expected to bring half of what one before it was, and a lever counts for less with each of its
   steps that was rejected on models of the same learner, by the rule of succession.
 - While a model misses the quality that was asked for, making it cheaper is worth a twentieth: training comes first.
@@ -36,7 +39,9 @@ TRIES = 24
 FADES = 0.5
 """What a step is worth beside the step before it."""
 FAR = 0.05
-"""What a step is worth on a model that misses the quality that was asked for."""
+"""What a step is worth on a model that misses the quality that was asked for, or is light."""
+LIGHT_BYTES, LIGHT_MS = 500_000, 0.5
+"""A model below both is light: bytes on disk, and the median latency of a row."""
 SAVES = (0.0, 0.4, 0.8)
 """Share of the serving cost that a shrunk model saves: low, middle, high; assumed."""
 BAD = frozenset({Ending.FAILED, Ending.BUDGET_SPENT, Ending.OUT_OF_MEMORY})
@@ -80,6 +85,8 @@ class Chains:
     running: tuple[Recipe, ...]
     kept: frozenset[int]
     roots: frozenset[Recipe]
+    light: frozenset[Recipe]
+    """Roots that are small and quick already, and keep every limit."""
     terms: Terms
 
     @classmethod
@@ -99,7 +106,8 @@ class Chains:
         joined = [t for t in whole if isinstance(t.recipe, Combine)]
         roots = frozenset(t.recipe for t in (*whole[:1], *joined[:1], *(single if wanting else single[:1])))
         under_way = tuple(t.recipe for t in running)
-        return cls(tuple(trials), under_way, frozenset(t.number for t in usable), roots, terms)
+        light = frozenset(t.recipe for t in usable if _light(t) and terms.meets(t))
+        return cls(tuple(trials), under_way, frozenset(t.number for t in usable), roots, light, terms)
 
     def begins(self, trial: Trial) -> bool:
         """Tell whether a further step may start at a trial."""
@@ -117,14 +125,18 @@ class Chains:
         failed = [t for t in tried if t.ending in BAD and t.lever == recipe.lever]
         if len(failed) >= TWICE or any(_descends(recipe.parent, _parent(t)) for t in failed):
             return False
+        if any(_asked(t.recipe) == _asked(recipe) for t in tried if t.ending is Ending.REFUSED):
+            return False
         own, made = _effect(recipe), (*(t.recipe for t in tried if t.ending.usable), *self.running)
         return not any(_effect(other) == own for other in made)
 
     def worth(self, gain: Gain, move: Move, trial: Trial) -> Gain:
         """Return what a step should bring on a trial, of what its prior says that it brings anywhere."""
-        share = FADES ** len(steps_of(trial.recipe)) * self._luck(move) * (1.0 if self.terms.reaches(trial) else FAR)
         cost = self.terms.serving(trial)
-        if cost is not None and math.isfinite(cost):
+        priced = cost is not None and math.isfinite(cost)
+        near = self.terms.reaches(trial) and (priced or root_of(trial.recipe) not in self.light)
+        share = FADES ** len(steps_of(trial.recipe)) * self._luck(move) * (1.0 if near else FAR)
+        if cost is not None and priced:
             low, value, high = (saved * cost / gain.way for saved in SAVES)
             rest = gain.relative / gain.share if gain.share > 0 else 1.0
             gain = Gain(value, low, high, value * rest, gain.way)
@@ -156,6 +168,17 @@ def step_seconds(left: float, foreseen: float) -> float:
     """
     most = max(LEAST, SHARE * left if math.isfinite(left) else ENDLESS, LATE * foreseen)
     return min(left, most)
+
+
+def _light(trial: Trial) -> bool:
+    weight = trial.weight
+    return weight is not None and weight.size_bytes < LIGHT_BYTES and weight.p50.value < LIGHT_MS
+
+
+def _asked(recipe: Recipe) -> tuple[Recipe, str, object]:
+    """Return what a lever was asked about, and for which student."""
+    assert isinstance(recipe, Shrink), "asked of shrunk models alone"
+    return recipe.parent, recipe.lever, recipe.settings.get("learner")
 
 
 def _parent(trial: Trial) -> Recipe:

@@ -178,8 +178,8 @@ class Quantise:
         Raises
         ------
         LeverRefused
-            If the graph has no weight worth it or was quantised before, if ranges are to be read from rows and there
-            are none or nothing convolves, or if it is to be trained and cannot be.
+            If the graph has no weight worth it, would not shrink or was quantised before, if ranges are to be read from
+            rows and there are none or nothing convolves, or if it is to be trained and cannot be.
         SettingsRefused
             If a setting is unknown or out of its range.
         """
@@ -196,7 +196,7 @@ class Quantise:
         job = _Job(plain, model, how, told, calibrating, instructions)
         if not len(split):
             meter.note("quantise had no rows to compare answers on, so what it changed was not looked at.")
-            return job.build(())
+            return _smaller(job.build(()), artefact, how)
         judge = Judge(artefact, compared, work)
         kept = eased(
             job.build,
@@ -206,8 +206,19 @@ class Quantise:
             tries=int(told.number("tries", 1)),
             meter=meter,
         )
+        made = _smaller(kept.artefact, artefact, how)
         _say(job, kept, judge, artefact, meter)
-        return kept.artefact
+        return made
+
+
+def _smaller(made: Artefact, parent: Artefact, how: str) -> Artefact:
+    """Return what was made; refuse it where weights alone were rounded and take no fewer bytes."""
+    if how != "weights" or len(made.graph) < len(parent.graph):
+        return made
+    raise LeverRefused(
+        f"quantise would make {len(made.graph):,} bytes of this graph's {len(parent.graph):,} and compute as before: "
+        "its weights are too narrow for scales beside them; leave it out with `levers: {without: [quantise]}`"
+    )
 
 
 def _large(trial: Trial, context: Context) -> bool:
@@ -315,6 +326,8 @@ def _say(job: _Job, kept: Kept, judge: Judge, artefact: Artefact, meter: Meter) 
     size = len(kept.artefact.graph) / len(artefact.graph)
     lose = job.settings.number("lose", 0.0)
     slower = ": slower here." if behind else "."
+    if not (kept.apart.changed or kept.finer or behind):
+        return
     meter.note(
         f"quantise ({job.how}, for {job.instructions}) left {size:.0%} of the graph's bytes; of {len(judge)} training "
         f"rows {kept.apart.changed:.2%} are decided otherwise, scores moved by {kept.apart.moved:.2g}; a row computes "
