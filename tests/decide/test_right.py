@@ -43,6 +43,21 @@ def test_right_is_the_cheapest_within_the_tolerance_of_the_best(bench):
     assert right.regret.cost_per_million == pytest.approx(0.4)
 
 
+def test_what_the_rows_show_to_be_worse_is_not_right_for_being_cheaper(bench):
+    candidates = [bench.candidate(1, 0.80, cost=0.5), bench.candidate(2, 0.795, cost=0.1)]
+    sure = bench.paired(candidates, 0.004)  # the interval of the difference, 0.001 to 0.009, leaves zero out
+    decision = decide(
+        candidates,
+        metric=metric("roc_auc"),
+        paired=sure,
+        joint=joint(candidates, 1e-6),
+        spec=bench.spec(),
+        task=bench.task,
+    )
+    assert decision.number == 1
+    assert decision.right.probability == {1: 1.0}
+
+
 def test_regret_is_the_lead_over_the_runner_up_with_its_interval(bench):
     candidates = [bench.candidate(1, 0.80), bench.candidate(2, 0.77)]
     regret = decided(bench, candidates).right.regret

@@ -2,7 +2,8 @@
 
 All candidates are scored on the same resamples of the validation rows. Each resample is taken for the truth, with what
 is expected of a candidate in the place of its measured figure; right is what one would take then: the cheapest of those
-within the tolerance of the best. The same resamples say how much the choice flatters what it chose [1]_.
+within the tolerance of the best that these rows do not show to be worse, as the decision itself goes. The same
+resamples say how much the choice flatters what it chose [1]_.
 
 References
 ----------
@@ -19,6 +20,7 @@ import numpy as np
 
 from steelyard.contracts import Floats
 from steelyard.decide.candidates import Candidate, cheapest
+from steelyard.decide.comparison import Verdict
 from steelyard.decide.lineup import Lineup, Outcome
 from steelyard.decide.relaxing import relaxations
 from steelyard.decide.sureness import Regret, Right
@@ -74,14 +76,18 @@ def _measured(lineup: Lineup, candidate: Candidate) -> float:
 
 def _taken(lineup: Lineup, field: Sequence[Candidate], worth: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return which candidate one would take in each resample, were it the truth: shape (B,)."""
-    tolerance = lineup.comparison.tolerance + 1e-9 * max(1.0, abs(lineup.comparison.tolerance))
-    within = worth >= worth.max(axis=1, keepdims=True) - tolerance
+    comparison = lineup.comparison
+    tolerance = comparison.tolerance + 1e-9 * max(1.0, abs(comparison.tolerance))
+    best = max(field, key=lambda c: (comparison.promise(c), -c.number))
+    apart = np.array([c is not best and comparison.verdict(best, c) is Verdict.APART for c in field])
+    highest = worth.max(axis=1, keepdims=True)
+    within = (worth == highest) | ((worth >= highest - tolerance) & ~apart)
     kinds, which = np.unique(within, axis=0, return_inverse=True)
-    best = [
+    taken = [
         field.index(cheapest([c for c, near in zip(field, kind, strict=True) if near], lineup.comparison.metric))
         for kind in kinds
     ]
-    return np.asarray(best, dtype=np.int64)[which.reshape(-1)]
+    return np.asarray(taken, dtype=np.int64)[which.reshape(-1)]
 
 
 def _expected(lineup: Lineup, field: Sequence[Candidate], draws: Floats, chosen: Candidate) -> Estimate:
