@@ -39,7 +39,7 @@ SETS = {
     "chnsenticorp": (
         "chnsenticorp_hotel_zh/data.csv.gz",
         "text-cnn",
-        {"epochs": 1},
+        {"epochs": 2},
         {"target": "label", "columns": {"text": ["text"]}, "split": {"by": "index"}},
     ),
     "mnist_10k": (

@@ -79,9 +79,22 @@ def _table(graph: Surgery, node: onnx.NodeProto) -> list[Place] | None:
         return [(node, 0, node.input[0])]
     else:
         maker = graph.maker.get(node.input[0])
+        if maker is not None and maker.op_type == "Mul":
+            return _widened(graph, node.input[0], maker)
         fits = maker is not None and maker.op_type == "DequantizeLinear" and graph.alone(node.input[0]) is not None
         found = _quantised(graph, maker) if maker is not None and fits else []
     return found if fits and all(name in graph.held for _, _, name in found) else None
+
+
+def _widened(graph: Surgery, table: str, maker: onnx.NodeProto) -> list[Place] | None:
+    """Return where numbers and scales stand of a table that is held in 8 bits and widened as a session opens."""
+    cast = graph.maker.get(maker.input[0])
+    numbers = None if cast is None or cast.op_type != "Cast" else graph.held.get(cast.input[0])
+    scales = graph.held.get(maker.input[1])
+    alone = all(graph.alone(name) is not None for name in (table, maker.input[0]))
+    if cast is None or numbers is None or scales is None or not alone or len(scales.dims) != len(numbers.dims):
+        return None
+    return [(cast, 0, cast.input[0]), *([(maker, 1, maker.input[1])] if scales.dims[0] > 1 else [])]
 
 
 def _quantised(graph: Surgery, maker: onnx.NodeProto) -> list[Place]:

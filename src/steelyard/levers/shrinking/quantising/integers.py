@@ -77,6 +77,7 @@ def dynamic(model: onnx.ModelProto, finer: Collection[str], *, narrow: bool) -> 
             nodes_to_quantize=names,
             per_channel=True,
             reduce_range=narrow,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # behind operators of the runtime's own
         )
         return onnx.load(path)
 
