@@ -36,7 +36,7 @@ from steelyard.data import load as read
 from steelyard.data import store
 from steelyard.decide.candidates import Candidate
 from steelyard.decide.comparison import Comparison
-from steelyard.decide.shrunk import rejections
+from steelyard.decide.shrunk import Guard
 from steelyard.errors import SteelyardError
 from steelyard.levers.shrinking._distil import Distil
 from steelyard.measure import paired
@@ -46,7 +46,7 @@ from steelyard.search.execute import execute
 from steelyard.search.finish import Pairs
 from steelyard.search.making import staked
 from steelyard.search.store import Outcome, Store, measured_bundle, outcome_from_json
-from steelyard.spec import Quality, parse
+from steelyard.spec import Quality, ShrinkPart, parse
 from steelyard.tasks import metric
 from steelyard.units import Estimate, How, Seconds
 
@@ -209,7 +209,8 @@ def guard(world: World, parent: Recipe, child: Recipe) -> str:
         )
     pairs = Pairs(world.dataset, world.store, {1: parent, 2: child})
     comparison = Comparison(metric=aim, paired=pairs, tolerance=Quality().tolerance)
-    return rejections(found, comparison, lambda _: True).get(2, "")
+    guard = Guard(comparison, *ShrinkPart().least)
+    return guard.judge(found)[2].reason
 
 
 def fine(row: Row) -> bool:
