@@ -67,6 +67,7 @@ CHAINS: Mapping[str, Sequence[Step]] = {
     "vocabulary, 2 layers": (WORDS, THIRD),
     "vocabulary, 2 layers, int8": (WORDS, THIRD, INT8),
     "vocabulary, 2 layers, fuse, int8": (WORDS, THIRD, FUSE, INT8),
+    "vocabulary, 2 layers, int8, fuse": (WORDS, THIRD, INT8, FUSE),
     "vocabulary, 1 layer": (WORDS, SIXTH),
     "vocabulary, 1 layer, int8": (WORDS, SIXTH, INT8),
     "vocabulary, 1 layer, fuse, int8": (WORDS, SIXTH, FUSE, INT8),
