@@ -5,7 +5,8 @@ of images meets its bar on the test rows (0.985, 0.98, 0.70), trained from nothi
 no more epochs than that takes; its descendants are made by the levers' own ``apply`` on the rows that the parent was
 trained on. What is scored is the exported bundle: bytes on disk, the median time of one answer with one thread from a
 decoded image, measured turn by turn with the parent, and what is lost in accuracy, row by row, with a 95% interval from
-2,000 bootstrap samples of the test rows. Nothing is chosen by test rows but the parent, of which the bar speaks.
+2,000 bootstrap samples of the test rows. The parent is chosen by test rows, since the bar speaks of them; the default
+rate of fine-tuning was set while test accuracies of a narrow net were in view (1e-3 against 3e-3).
 
 Beside them stands a net of half the width on ``mnist_10k``, which meets the bar too: at that size most of the time of
 one answer goes by between the nodes of the graph, so that fewer channels make it smaller rather than faster. And a last
@@ -272,8 +273,9 @@ def report(bench: Bench, name: str, least: float) -> None:
     if name == NARROW:
         return
     bench.bar(f"{name}: the parent's accuracy >= {least}", found, lambda some: reached(some, least))
-    sentence = f"{name}: {SMALLER:g} times smaller, {FASTER:g} times faster, lower bound of the loss < {LOSS:.0%}"
-    bench.bar(sentence, found, shrunk)
+    for which, asked in (("low", "lower bound of the loss"), ("value", "stricter, the loss itself")):
+        sentence = f"{name}: {SMALLER:g} times smaller, {FASTER:g} times faster; {asked} < {LOSS:.0%}"
+        bench.bar(sentence, found, lambda some, w=which: shrunk(some, w))
 
 
 def reached(rows: Sequence[Row], least: float) -> tuple[bool, str]:
@@ -281,9 +283,12 @@ def reached(rows: Sequence[Row], least: float) -> tuple[bool, str]:
     return rows[0]["parent_accuracy"] >= least, f"{rows[0]['parent_accuracy']:.4f}"
 
 
-def shrunk(rows: Sequence[Row]) -> tuple[bool, str]:
-    """Tell whether a descendant is small, fast and good at once; shows the one of the smallest loss among these."""
-    fine = [r for r in rows if r["smaller"] >= SMALLER and r["faster"] >= FASTER and r["loss"]["low"] < LOSS]
+def shrunk(rows: Sequence[Row], which: str) -> tuple[bool, str]:
+    """Tell whether a descendant is small, fast and good at once; shows the one of the smallest loss among these.
+
+    Good is what loses less by the estimate (``which`` is ``"value"``) or by its lower bound (``"low"``).
+    """
+    fine = [r for r in rows if r["smaller"] >= SMALLER and r["faster"] >= FASTER and r["loss"][which] < LOSS]
     best = min(fine or rows, key=lambda r: r["loss"]["value"])
     said = f"{best['smaller']:.1f} times smaller, {best['faster']:.1f} times faster, loss {best['loss']['value']:+.4f}"
     return bool(fine), f"{said} ({best['loss']['low']:+.4f} to {best['loss']['high']:+.4f})"
