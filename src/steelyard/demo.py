@@ -13,7 +13,7 @@ SPEC = Spec.model_validate(
         "quality": {"metric": "roc_auc", "at_least": 0.98},
         "serving": {"latency_p95_ms": 5},
         "value": {"false_negative": "-1000 USD", "false_positive": "-50 USD"},
-        "budget": {"minutes": 0.5},
+        "budget": {"minutes": 0.7},
     }
 )
 """Amounts are assumptions for the story: put your own in a spec."""
