@@ -128,7 +128,7 @@ DEEP_SETS := pays text pretrained tagging images ablation sound sensors series p
 bench-deep: install  ## Nets beside cheap models: text, tags, images, sound, sensors, series, precision (MINUTES, ONLY, DEEP_SETS)
 	@short=0; for each in $(DEEP_SETS); do echo "== $$each"; $(BIN)/python benchmarks/deep/$$each.py || short=1; done; exit $$short
 
-SHRINK ?= guard graphs banking77 images tables rivals browser exits network
+SHRINK ?= guard graphs fusions banking77 images tables rivals browser exits network
 bench-shrink: install  ## Shrunk models beside their parents: ladders, the guard, rivals, the browser, other exits (MINUTES, ONLY, SHRINK)
 	@short=0; for each in $(SHRINK); do echo "== $$each"; $(BIN)/python benchmarks/shrink/$$each.py || short=1; done; exit $$short
 

@@ -113,7 +113,7 @@ def parent(name: str) -> Any:
         rows = np.random.default_rng(0).permutation(data.partition.development)[: FEW.get(name)]
         train = data.rows.take(np.sort(rows))
         plan = Plan(settings=Settings(settings))
-        fitted = learners().get(learner).fit(plan, train, None, _work(data, threads=2), Watch())
+        fitted = learners().get(learner).fit(plan, train, None, work_of(data, threads=2), Watch())
         aside = KEPT / f"{name}-{os.getpid()}"
         KEPT.mkdir(parents=True, exist_ok=True)
         write(aside, fitted.export(), About(data.task, data.schema, Train(learner=learner, plan=plan), "0" * 16))
@@ -121,7 +121,7 @@ def parent(name: str) -> Any:
     return load(folder).artefact()
 
 
-def _work(data: Any, threads: int = 1) -> Any:
+def work_of(data: Any, threads: int = 1) -> Any:
     from steelyard.contracts import Work
 
     return Work(task=data.task, schema=data.schema, seed=0, threads=threads)
@@ -137,7 +137,7 @@ def measure(name: str, chain: Chain) -> Mapping[str, Any]:
     from steelyard.testing.pupils import Watch
 
     data = dataset(MODELS[name][0])
-    work, train = _work(data), data.rows.take(data.partition.development)
+    work, train = work_of(data), data.rows.take(data.partition.development)
     made, watch, spent = [parent(name)], Watch(), []
     for lever, settings in chain:
         began = time.process_time()
@@ -146,7 +146,7 @@ def measure(name: str, chain: Chain) -> Mapping[str, Any]:
         except SteelyardError as problem:
             return {"refusal": str(problem)}
         spent.append(round(time.process_time() - began, 2))
-    test = data.rows.take(_spaced(data.partition.test))
+    test = data.rows.take(spaced(data.partition.test))
     stages = {"parent": made[0], "before": made[-2], "made": made[-1]}
     running = {key: GraphModel(one, data.task, data.schema, threads=1) for key, one in stages.items()}
     first, last = (running[key].answer(test.columns) for key in ("parent", "made"))
@@ -156,8 +156,8 @@ def measure(name: str, chain: Chain) -> Mapping[str, Any]:
         "load": in_turn(
             {k: lambda a=a: session_of(a.graph, threads=1) for k, a in stages.items()}, calls=max(5, CALLS // 12)
         ),
-        "one": in_turn({k: _one(m, test) for k, m in running.items()}, calls=CALLS),
-        "batch": in_turn({k: _batch(m, test) for k, m in running.items()}, calls=max(5, CALLS // 12)),
+        "one": in_turn({k: one_row(m, test) for k, m in running.items()}, calls=CALLS),
+        "batch": in_turn({k: batches(m, test) for k, m in running.items()}, calls=max(5, CALLS // 12)),
         "alike": float((first.decided == last.decided).mean()),
         "accuracy": float(right["made"].mean()),
         "lost": _interval(right["parent"] - right["made"]),
@@ -168,17 +168,17 @@ def measure(name: str, chain: Chain) -> Mapping[str, Any]:
     }
 
 
-def _spaced(rows: Any) -> Any:
+def spaced(rows: Any) -> Any:
     return rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64)]
 
 
-def _one(model: Any, test: Any) -> Callable[[], object]:
+def one_row(model: Any, test: Any) -> Callable[[], object]:
     rows = [{name: cells[i] for name, cells in test.columns.items()} for i in range(min(50, len(test)))]
     turn = iter(range(10**9))
     return lambda: model.row(rows[next(turn) % len(rows)])
 
 
-def _batch(model: Any, test: Any) -> Callable[[], object]:
+def batches(model: Any, test: Any) -> Callable[[], object]:
     turn = iter(range(10**9))
 
     def call() -> object:

@@ -1,6 +1,7 @@
 """Batches and HTTP, measured before any load."""
 
 import importlib.util
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,44 +65,92 @@ def test_a_server_and_its_model_make_a_replica_whose_http_is_measured(bundle, qu
 
 
 class Loads:
-    """A server that answers 100 requests a load: one, four or eight in a turn."""
+    """A server that never sleeps under 4 connections or more: a turn is 0.3 ms of the processor, a request 0.2."""
 
     target, pid = None, 1
+    turn, request, asleep = 0.3, 0.2, 0.0
 
     def __init__(self):
         self.rows = self.turns = 0
-        self.batch = 1
 
     def batches(self):
         return self.rows, self.turns
 
-    def load(self, batch):
+    def load(self, batch, rate, cost=None):
         self.rows, self.turns = self.rows + 80, self.turns + 80 // batch
-        return SimpleNamespace(server_cpu=SimpleNamespace(value=0.2 + 0.3 / batch), rate=1500.0)
+        cost = self.request + self.turn / batch if cost is None else cost
+        return SimpleNamespace(server_cpu=SimpleNamespace(value=cost), rate=rate)
 
 
-def test_turns_and_requests_are_told_apart_and_the_model_is_taken_off(monkeypatch):
-    server = Loads()
-    monkeypatch.setattr(around, "with_connections", lambda way, plan, connections: server.load(min(8, connections)))
-    monkeypatch.setattr(around, "at_rate", lambda way, plan: server.load(1 if plan.rate < 600 else 4))
-    monkeypatch.setattr(around, "latencies_at", lambda way, plan: np.linspace(0.4, 2.5, 100))
-    idle = Measured(((1, 0.15), (11, 0.65)), 0.0, 11)
-    found = around.measure_around(server, [b""], idle)
+IDLE = Measured(((1, 0.15), (11, 0.65)), 0.0, 11)
+REAL = Measured(((1, 1.0), (11, 3.0)), 0.0, 11)
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Return what measures a made-up server whose turns cost more after a sleep, and whose p95 under load is known."""
+
+    def measure(server, light, heavy=2.0, idle=IDLE, real=REAL):
+        monkeypatch.setattr(
+            around, "with_connections", lambda way, plan, connections: server.load(connections // 4, 4000.0)
+        )
+
+        def woken(way, plan):  # a turn of half a ms finds nobody waiting where nobody came in the last one
+            none_came = math.exp(-plan.rate * 0.0005)
+            return server.load(1, plan.rate, server.request + server.turn + none_came * server.asleep)
+
+        monkeypatch.setattr(around, "at_rate", woken)
+        rates = []
+
+        def latencies(way, plan):
+            rates.append(plan.rate)
+            return np.linspace(*light, 100) if plan.rate == min(rates) else np.full(100, heavy)
+
+        monkeypatch.setattr(around, "latencies_at", latencies)
+        return around.measure_around(server, [b""], idle, real)
+
+    return measure
+
+
+def test_turns_and_requests_are_told_apart_and_the_model_is_taken_off(loaded):
+    found = loaded(Loads(), (0.4, 2.5))
     assert found.turn_ms == pytest.approx(0.3 - 0.1)
     assert found.request_ms == pytest.approx(0.2 - 0.05)
     assert found.delay_ms[0] == 0.0
     assert 0.5 < found.delay_ms[20] < 1.45 - 0.5  # half are answered within 1.45 ms, of which 0.5 are the server's
     assert found.delay_ms[-1] < 2.0
+    assert all(ms == pytest.approx(0.0, abs=1e-9) for _, ms in found.wake)
 
 
-def test_a_machine_that_is_not_quiet_is_said_to_be_so(monkeypatch):
+def test_what_a_turn_costs_after_a_sleep_is_told_from_what_it_costs_without(loaded):
     server = Loads()
-    monkeypatch.setattr(around, "with_connections", lambda way, plan, connections: server.load(8))
-    monkeypatch.setattr(around, "at_rate", lambda way, plan: server.load(1))
+    server.asleep = 0.4
+    found = loaded(server, (0.9, 2.5))
+    gaps, times = zip(*found.wake, strict=True)
+    assert list(gaps) == sorted(gaps)
+    assert list(times) == sorted(times)
+    assert times[-1] == pytest.approx(0.4, rel=0.1)  # at the lowest rate hardly a turn finds anybody waiting
+    slower = replace(REAL, wake=((0.5, 0.0), (100.0, 0.3)))
+    assert loaded(server, (0.9, 2.5), real=slower).wake_ms(1.0) > found.wake_ms(1.0) + 0.1
+
+
+def test_latencies_under_a_heavy_load_say_how_uneven_turns_are(loaded):
+    even, uneven = (loaded(Loads(), (0.4, 1.0), heavy).spread for heavy in (0.1, 20.0))
+    assert even == 0.0
+    assert uneven > 1.0
+
+
+def test_a_machine_that_is_not_quiet_is_said_to_be_so(loaded):
     for slowest, noisy in ((3.0, False), (60.0, True)):
-        monkeypatch.setattr(around, "latencies_at", lambda way, plan, slowest=slowest: np.linspace(0.5, slowest, 100))
-        found = around.measure_around(server, [b""], Measured(((1, 0.01), (11, 0.02)), 0.0, 11))
+        found = loaded(Loads(), (0.5, slowest))
         assert ("not quiet" in found.source) == noisy
+
+
+def test_a_row_is_timed_after_rests_too(bundle, quick):
+    gaps, times = zip(*measure_curve(bundle, ROWS).wake, strict=True)
+    assert list(gaps) == sorted(gaps)
+    assert times[0] == 0.0
+    assert list(times) == sorted(times)
 
 
 def test_a_bundle_that_cannot_be_served_is_told_in_the_servers_words(tmp_path):

@@ -1,6 +1,7 @@
 """A server that answers at once what has gathered: the chain against a simulation that knows no formula."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,12 @@ REPLICAS = {
     "uneven rows": Replica(curve=((1, 2.0), (32, 10.0)), most=32, spread=1.0),
     "http": Replica(curve=((1, 0.1), (32, 0.5)), most=32, spread=0.5, overhead=AROUND),
     "small batches": Replica(curve=((1, 5.0), (4, 8.0)), most=4, spread=0.2),
+    "asleep": Replica(
+        curve=((1, 0.1), (32, 0.5)), most=32, overhead=replace(AROUND, wake=((0.3, 0.1), (3.0, 0.6)), spread=1.0)
+    ),
+    "asleep, one at a time": Replica(
+        curve=((1, 0.2),), most=1, overhead=replace(AROUND, wake=((0.3, 0.1), (3.0, 0.6)), spread=0.3)
+    ),
     "bent": Replica(curve=((1, 1.0), (2, 1.1), (8, 4.0)), most=8),
 }
 
@@ -105,7 +112,15 @@ def test_a_server_that_cannot_be_is_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"turn_ms": -1.0}, {"delay_ms": ()}, {"delay_ms": (2.0, 1.0)}, {"request_ms": math.nan}]
+    "wrong",
+    [
+        {"turn_ms": -1.0},
+        {"delay_ms": ()},
+        {"delay_ms": (2.0, 1.0)},
+        {"request_ms": math.nan},
+        {"spread": -1.0},
+        {"wake": ((2.0, 0.1), (1.0, 0.2))},
+    ],
 )
 def test_an_overhead_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="times around a model"):
@@ -118,4 +133,16 @@ def test_a_rate_below_zero_is_refused():
 
 
 def test_an_overhead_is_read_back():
-    assert Overhead.from_json(AROUND.to_json()) == AROUND
+    woken = replace(AROUND, wake=((1.0, 0.1), (2.0, 0.3)), spread=0.5)
+    for each in (AROUND, woken):
+        assert Overhead.from_json(each.to_json()) == each
+    old = {name: value for name, value in AROUND.to_json().items() if name not in {"wake", "spread"}}
+    assert Overhead.from_json(old) == AROUND
+
+
+def test_a_replica_that_is_asked_less_often_sleeps_more():
+    replica = REPLICAS["asleep"]
+    rare, often = 0.05 * replica.limit_rps, 0.8 * replica.limit_rps
+    assert replica.asleep(rare) > 0.7 > replica.asleep(often) > replica.asleep(2 * replica.limit_rps) == 0.0
+    assert replica.latency(0.0)[0] > replica.latency(0.3 * replica.limit_rps)[0]  # a colder start than under some load
+    assert replica.busy(replica.rate_at(0.5)) == pytest.approx(0.5, abs=0.01)

@@ -23,6 +23,9 @@ from steelyard.serve.table import Table, joined
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LEAST, _MOST = 5, 400
 _REST = 0.0005
+_RESTS = (0.0015, 0.005)
+"""Longer seconds without a request, that show what cold caches cost a row."""
+_RESTED = 50
 _SINGLES = 3
 _ROWS = 200
 _SECONDS = 2.0
@@ -30,11 +33,16 @@ _SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Median ms of batches by rows, the spread of single rows (see Replica), and the batch that a server would take."""
+    """Mean ms of batches by rows, the spread of single rows (see Replica), and the batch that a server would take.
+
+    ``wake`` is what a row takes longer after some ms without a request, as in
+    :class:`steelyard.money.overhead.Overhead`.
+    """
 
     curve: tuple[tuple[int, float], ...]
     spread: float
     batch: int
+    wake: tuple[tuple[float, float], ...] = ()
 
 
 def measure_curve(bundle: Path, rows: Sequence[Mapping[str, Any]], *, threads: int = 1) -> Measured:
@@ -67,7 +75,8 @@ def measure_curve(bundle: Path, rows: Sequence[Mapping[str, Any]], *, threads: i
     with ThreadPoolExecutor(1) as pool:
         times = {size: _time_of(served, bodies, size, pool, clock) for size in _sizes(served)}
     tables = [read(served, body, Limits()) for body in bodies]
-    return Measured(tuple(times.items()), _spread(served, tables, clock), served.batch)
+    wake = _wake(served, bodies, clock)
+    return Measured(tuple(times.items()), _spread(served, tables, clock), served.batch, wake)
 
 
 def _sizes(served: Served) -> list[int]:
@@ -94,7 +103,27 @@ def _time_of(
         else:
             served.answer(joined(tables))
         found.append(1000 * max(clock() - began, 1e-7))
-    return statistics.mean(sorted(found)[: max(1, int(0.9 * len(found)))])
+    return _middle(found)
+
+
+def _middle(times: Sequence[float]) -> float:
+    return statistics.mean(sorted(times)[: max(1, int(0.9 * len(times)))])
+
+
+def _wake(served: Served, bodies: Sequence[bytes], clock: Callable[[], float]) -> tuple[tuple[float, float], ...]:
+    """Return what a row takes longer, ms, after some ms without a request; it does not fall with them."""
+    found: list[tuple[float, float]] = []
+    for rest in (_REST, *_RESTS):
+        times = []
+        for place in range(_RESTED):
+            time.sleep(rest)
+            table = read(served, bodies[place % len(bodies)], Limits())
+            began = clock()
+            served.answer(table)
+            times.append(1000 * (clock() - began))
+        found.append((1000 * rest, _middle(times)))
+    awake = found[0][1]
+    return tuple((gap, max(ms - awake for _, ms in found[: place + 1])) for place, (gap, _) in enumerate(found))
 
 
 def _spread(served: Served, tables: Sequence[Table], clock: Callable[[], float]) -> float:

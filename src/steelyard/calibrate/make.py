@@ -25,7 +25,7 @@ def calibrate(
     threads: int = 1,
     before: Sequence[str] = (),
 ) -> Calibration:
-    """Measure a bundle's batches and the server around it, in about 15 s; nothing else should run meanwhile.
+    """Measure a bundle's batches and the server around it, in about 25 s; nothing else should run meanwhile.
 
     The bundle itself gets no load: HTTP is measured with ``idle``, a bundle that reads the same columns and computes
     nothing.
@@ -54,7 +54,7 @@ def calibrate(
         file = Path(folder) / "rows.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         messages = what_to_send(server.target, protocol=Protocol.PREDICT, model="", rows=file, batch=1, seed=0)
-        overhead = measure_around(server, messages, nothing)
+        overhead = measure_around(server, messages, nothing, measured)
     return Calibration(
         curve=measured.curve,
         spread=measured.spread,

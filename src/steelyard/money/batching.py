@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Ints
 from steelyard.money.overhead import NONE, Overhead
@@ -139,6 +140,15 @@ class Replica:
         found = _state(self, rps)
         return 1.0 if found is None else found.busy
 
+    def asleep(self, rps: float) -> float:
+        """Return the share of turns that find the server with nothing left to do; 0 where the line only grows."""
+        found = _state(self, rps)
+        return 0.0 if found is None else float(found.left[0])
+
+    def rate_at(self, busy: float) -> float:
+        """Return the requests a second at which the server is busy a share of the time, above 0 and below 1."""
+        return _highest(lambda rate: self.busy(rate) / busy, self.limit_rps)
+
     def keeps(self, target_ms: float) -> bool:
         """Tell whether an idle replica answers 95% of requests within a target."""
         return self.latency(0.0)[1] <= target_ms
@@ -162,7 +172,7 @@ class Replica:
 def _capacity(replica: Replica, target_ms: float | None) -> float:
     if target_ms is not None and replica.keeps(target_ms):
         return _highest(lambda rate: replica.latency(rate)[1] / target_ms, replica.limit_rps)
-    return _highest(lambda rate: replica.busy(rate) / USUAL_LOAD, replica.limit_rps)
+    return replica.rate_at(USUAL_LOAD)
 
 
 def _highest(taken: Callable[[float], float], limit: float) -> float:
@@ -217,13 +227,15 @@ def _state(replica: Replica, rps: float) -> _State | None:
     if rps < 0 or not math.isfinite(rps):
         raise ValueError(f"a rate must be a finite number of 0 or more; got {rps!r}")
     if rps == 0:
-        return _State(0.0, np.ones(1), np.ones(1, np.int64), replica.batch_ms(np.array([1])) / 1000)
+        alone = replica.batch_ms(np.array([1])) + replica.overhead.wake_ms(0.0)
+        return _State(0.0, np.ones(1), np.ones(1, np.int64), alone / 1000)
     if rps >= replica.limit_rps:
         return None
     length = 32
     while length <= _LARGEST:
         sizes = np.clip(np.arange(length), 1, replica.most)
         times = replica.batch_ms(sizes) / 1000
+        times[0] += replica.overhead.wake_ms(rps) / 1000
         left = _stationary(_moves(replica, rps, sizes, times))
         if left[-max(1, length // 8) :].sum() < _TAIL:
             return _State(rps, left, sizes, times)
@@ -236,9 +248,12 @@ def _moves(replica: Replica, rps: float, sizes: Ints, times: Floats) -> Floats:
     length, most = len(sizes), replica.most
     taken = min(length, most + 1)
     model = replica.model_ms(sizes[:taken]) / 1000
-    spreads = replica.spread * model**2 / sizes[:taken] / times[:taken] ** 2
+    meanwhile = _arrivals(rps * model, replica.spread / sizes[:taken], length)
+    uneven = np.where(np.arange(taken) > 0, replica.overhead.spread / sizes[:taken], 0.0)
+    around = _arrivals(rps * (times[:taken] - model), uneven, length)
     moves = np.zeros((length, length))
-    moves[:taken] = _arrivals(rps * times[:taken], spreads, length)
+    for left, (one, other) in enumerate(zip(meanwhile, around, strict=True)):
+        moves[left] = np.convolve(one, other)[:length]
     for left in range(taken, length):
         moves[left, left - most :] = moves[most, : length - left + most]
     moves[:, -1] += 1 - moves.sum(axis=1)
@@ -252,6 +267,7 @@ def _arrivals(means: Floats, spreads: Floats, length: int) -> Floats:
     """
     n = np.arange(1, length, dtype=np.float64)
     logs = np.empty((len(means), length))
+    means = np.maximum(means, np.finfo(np.float64).tiny)
     mean, shape = means[:, None], 1 / np.maximum(spreads[:, None], _LEAST_SPREAD)
     odds = mean / (mean + shape)
     logs[:, :1] = shape * np.log1p(-odds)
@@ -287,27 +303,51 @@ def _sojourns(replica: Replica, state: _State) -> Floats:
     first = place < 0
     left = np.maximum(place, 0)
     size = state.sizes[left]
-    now = _drawn(replica, size, rng, biased=True)
+    woken = replica.overhead.wake_ms(state.rate)
+    now = _drawn(replica, size, left == 0, rng, woken=woken, biased=True)
     gone = rng.uniform(size=DRAWS)
     rest = (1 - gone) * now
     ahead = np.maximum(left - replica.most, 0) + rng.poisson(state.rate * gone * now)
     after = rng.poisson(state.rate * rest)
     whole = ahead // replica.most
-    held = whole * replica.batch_ms(np.array([replica.most]))[0] / 1000
+    held = _full(replica, whole, rng)
     later = ahead + 1 + after - whole * replica.most + rng.poisson(state.rate * held)
     own = np.where(first, 1, np.clip(later, 1, replica.most))
-    served = _drawn(replica, own, rng, biased=False)
+    served = _drawn(replica, own, first, rng, woken=woken, biased=False)
     waited = np.where(first, 0.0, rest + held)
     return 1000 * (waited + served) + replica.overhead.delays(rng.permutation(even))
 
 
-def _drawn(replica: Replica, sizes: Ints, rng: np.random.Generator, *, biased: bool) -> Floats:
-    """Return times of batches, s; ``biased`` by their length, as one who comes at any time finds them."""
-    model, around = replica.model_ms(sizes), replica.overhead.turn_ms + replica.overhead.request_ms * sizes
-    if replica.spread < _LEAST_SPREAD:
-        return (model + around) / 1000
-    shape = sizes / replica.spread
-    if biased:  # the density times the length is a mixture of two gammas
-        shape = shape + (rng.uniform(size=len(sizes)) < model / (model + around))
-    drawn = model * rng.gamma(shape) / (sizes / replica.spread)
-    return (drawn + around) / 1000
+def _full(replica: Replica, batches: Ints, rng: np.random.Generator) -> Floats:
+    """Return the times of some full batches one after another, s."""
+    full, rows = np.array([replica.most]), np.maximum(1, batches * replica.most)
+    model = float(replica.model_ms(full)[0])
+    around = float(replica.batch_ms(full)[0]) - model
+    alone = np.zeros(len(batches), np.bool_)
+    parts = ((model, replica.spread), (around, replica.overhead.spread))
+    each = sum(ms * _gamma(spread / rows, alone, rng) for ms, spread in parts)
+    return np.asarray(batches * each / 1000, np.float64)
+
+
+def _drawn(
+    replica: Replica, sizes: Ints, asleep: NDArray[np.bool_], rng: np.random.Generator, *, woken: float, biased: bool
+) -> Floats:
+    """Return times of batches, s, some of which wake the server; ``biased`` by length, as one who comes finds them."""
+    model = replica.model_ms(sizes)
+    around = replica.overhead.turn_ms + replica.overhead.request_ms * sizes + woken * asleep
+    counts = rng.uniform(size=len(sizes)) < model / (model + around) if biased else np.zeros(len(sizes), np.bool_)
+    model = model * _gamma(replica.spread / sizes, counts, rng)
+    around = around * _gamma(np.where(asleep, 0.0, replica.overhead.spread / sizes), ~counts & biased, rng)
+    return np.asarray((model + around) / 1000, np.float64)
+
+
+def _gamma(spreads: Floats, longer: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
+    """Return draws of mean 1 with some squared coefficients of variation.
+
+    The density of a sum of two such times, biased by its length, is a mixture: one of the two is ``longer``, its shape
+    higher by one, each with the chance of its share of the mean.
+    """
+    if spreads.max() < _LEAST_SPREAD:
+        return np.ones(len(spreads))
+    drawn = rng.gamma(1 / np.maximum(spreads, _LEAST_SPREAD) + longer) * spreads
+    return np.asarray(np.where(spreads < _LEAST_SPREAD, 1.0, drawn), np.float64)

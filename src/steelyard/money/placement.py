@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from steelyard.money.batching import Replica
 from steelyard.money.capacity import Bundle, Cost, Rented, Scaling, rented
 from steelyard.money.catalogue import Function, Machine
-from steelyard.money.overhead import Overhead
 from steelyard.money.traffic import Demand
 from steelyard.units import How, Money
 
@@ -157,13 +156,7 @@ def on_accelerator(replica: Replica, speedup: float, cores: int) -> Replica:
     array([1.5])
     """
     around = replica.overhead
-    overhead = Overhead(
-        turn_ms=around.turn_ms,
-        request_ms=around.request_ms / cores,
-        delay_ms=around.delay_ms,
-        how=How.ASSUMED,
-        source=around.source,
-    )
+    overhead = replace(around, request_ms=around.request_ms / cores, how=How.ASSUMED)
     curve = tuple((rows, CALL_MS + ms / speedup) for rows, ms in replica.curve)
     return Replica(curve=curve, most=replica.most, spread=replica.spread, overhead=overhead)
 

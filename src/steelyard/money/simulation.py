@@ -48,13 +48,18 @@ def in_batches(arrivals: Floats, replica: Replica, rng: np.random.Generator) -> 
     """
     sizes = np.arange(1, replica.most + 1)
     model, whole = replica.model_ms(sizes) / 1000, replica.batch_ms(sizes) / 1000
+    rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
+    woken, uneven = replica.overhead.wake_ms(rate) / 1000, replica.overhead.spread
     done = np.empty(len(arrivals))
     now, first = 0.0, 0
     while first < len(arrivals):
+        asleep = arrivals[first] > now
         now = max(now, float(arrivals[first]))
         last = min(int(np.searchsorted(arrivals, now, side="right")), first + replica.most)
         rows = last - first
-        takes = whole[rows - 1]
+        takes = whole[rows - 1] + (woken if asleep else 0.0)
+        if uneven and not asleep:
+            takes += (takes - model[rows - 1]) * (rng.gamma(rows / uneven) * uneven / rows - 1)
         if replica.spread:
             shape = rows / replica.spread
             takes += model[rows - 1] * (rng.gamma(shape) / shape - 1)

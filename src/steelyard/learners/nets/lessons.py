@@ -53,6 +53,7 @@ def lesson_loss(temperature: float, smoothing: float) -> Loss:
     """
 
     def loss(outputs: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        """Return the weighted mean of both cross-entropies; ``target`` holds a teacher's and the true probabilities."""
         told, true = target[:, 0], target[:, 1]
         true = (1 - smoothing) * true + smoothing * true.sum(1, keepdim=True) / true.shape[1]
         soft = -(told * functional.log_softmax(outputs / temperature, 1)).sum(1) * temperature**2

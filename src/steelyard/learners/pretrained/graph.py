@@ -82,6 +82,7 @@ class _Builder:
         return self._graph.constant(np.array(values, np.int64))
 
     def embedded(self, ids: str) -> str:
+        """Add what looks token numbers up, with their places; return the name of the state before the first layer."""
         graph, weights = self._graph, self._weights
         words = graph.add("Gather", graph.constant(weights.words), ids, axis=0)
         length = graph.add("Gather", graph.add("Shape", ids), self.ints(1), axis=0)
@@ -90,6 +91,7 @@ class _Builder:
         return state if weights.project is None else self.affine(weights.project, state)
 
     def layer(self, layer: Layer, state: str, bias: str) -> str:
+        """Add one layer, its adapters included; return the name of the state behind it."""
         graph = self._graph
         half = self.affine(layer.output, self.attention(layer, state, bias))
         half = self.norm(layer.middle, graph.add("Add", self.adapted(layer, 0, half), state))

@@ -103,6 +103,7 @@ class _Net:
 
     @classmethod
     def of(cls, model: onnx.ModelProto) -> _Net:
+        """Return the net of a model, with what makes and what last reads each value."""
         nodes = list(model.graph.node)
         arrays = {array.name: _told(array) for array in model.graph.initializer}
         made = {name: place for place, node in enumerate(nodes) for name in node.output}
