@@ -124,7 +124,7 @@ MONEY := ledger equality intervals german curves advice capacity ui
 bench-money: install  ## Ledger, equality, intervals, decisions in money, label curves, advice, capacity, pages (MINUTES, FRESH, MONEY)
 	@short=0; for each in $(MONEY); do echo "== $$each"; $(BIN)/python benchmarks/money/$$each.py || short=1; done; exit $$short
 
-DEEP_SETS := pays text pretrained tagging images ablation sound sensors series precision stress
+DEEP_SETS := pays text pretrained unlabelled tagging images ablation sound sensors series precision stress
 bench-deep: install  ## Nets beside cheap models: text, tags, images, sound, sensors, series, precision (MINUTES, ONLY, DEEP_SETS)
 	@short=0; for each in $(DEEP_SETS); do echo "== $$each"; $(BIN)/python benchmarks/deep/$$each.py || short=1; done; exit $$short
 

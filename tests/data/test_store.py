@@ -69,6 +69,24 @@ def test_bytes_and_numbers_without_weights_come_back_too(spec, tmp_path):
     assert back.groups is None
 
 
+def test_rows_without_a_target_come_back_and_are_guarded_like_the_others(spec, table, tmp_path):
+    y = ["", "", *table()["y"][2:]]
+    dataset = load(spec(table(y=y), checks={"missing_target": "use"}))
+    store.save(dataset, tmp_path)
+    back = store.read(tmp_path).unlabelled
+    assert back.rows.tolist() == [0, 1]
+    for name, values in dataset.unlabelled.columns.items():
+        assert same(values, back.columns[name])
+    file = tmp_path / "unlabelled.arrow"
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"0", b"1"))
+    with pytest.raises(RunUnreadable, match="was changed after it was written; run again"):
+        store.read(tmp_path)
+    file.unlink()
+    with pytest.raises(RunUnreadable, match="cannot be read"):
+        store.read(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["data.arrow", "data.json"])
 def test_a_damaged_or_missing_store_is_refused(dataset, tmp_path, name):
     store.save(dataset, tmp_path)

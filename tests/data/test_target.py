@@ -104,6 +104,30 @@ def test_missing_targets_stop_unless_they_are_to_be_dropped(spec, table):
     assert len(data.rows) == 119
     assert data.rows.rows[0] == 1
     assert codes(data.findings, "warn") == ["missing_target"]
+    assert data.unlabelled is None
+
+
+@pytest.mark.parametrize("numeric", [False, True])
+def test_rows_without_a_target_may_be_kept_for_what_learns_without_one(spec, table, numeric):
+    y = [0.5 * i for i in range(N)] if numeric else list(table()["y"])
+    gaps = range(0, N, 4)
+    for row in gaps:
+        y[row] = float("nan") if numeric else ""
+    data = made(spec, table, y, checks={"missing_target": "use"})
+    assert data.unlabelled.rows.tolist() == list(gaps)
+    assert not set(data.rows.rows) & set(gaps)
+    assert data.unlabelled.columns.keys() == data.rows.columns.keys()
+    assert [f.severity for f in data.findings if f.code == "missing_target"] == ["note"]
+    dropped = made(spec, table, y, checks={"missing_target": "drop"})
+    assert dropped.fingerprint != data.fingerprint
+    assert np.array_equal(dropped.partition.test, data.partition.test)
+
+
+def test_a_column_that_is_left_out_is_left_out_of_rows_without_a_target_too(spec, table):
+    y = ["", *table()["y"][1:]]
+    data = load(spec(table(y=y, blank=[None] * N), checks={"missing_target": "use"}))
+    assert "blank" not in data.unlabelled.columns
+    assert data.unlabelled.columns.keys() == data.rows.columns.keys()
 
 
 @pytest.mark.parametrize(

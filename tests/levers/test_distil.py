@@ -63,6 +63,36 @@ def test_the_truth_is_not_looked_at(tumours, meter):
     np.testing.assert_array_equal(one.weights, other.weights)
 
 
+def test_the_teacher_also_says_what_rows_without_a_target_are(tumours, meter):
+    rows, work = tumours
+    rows, strangers = (
+        replace(rows, weights=np.linspace(1, 2, len(rows))).take(np.arange(300)),
+        rows.take(np.arange(300, 500)),
+    )
+    work = replace(work, unlabelled=replace(strangers, target=np.full(200, -1)))
+    lesson = Distil().teach(rows, doubting, Settings(synthetic=0.5, trust=0.5), work, meter)
+    assert len(lesson) == 300 + 150 + 200
+    assert "what 200 rows without a target are" in meter.notes[0]
+    there = np.isin(lesson.rows, strangers.rows)
+    assert there.sum() == 200
+    np.testing.assert_array_equal(lesson.target[there], doubting(strangers.columns).decided)
+    np.testing.assert_array_equal(lesson.lesson.trust[there], 1.0)  # nobody else says what they are
+    assert lesson.weights[there].mean() == pytest.approx(rows.weights.mean())
+    fewer = {name: cells for name, cells in rows.columns.items() if name != "mean radius"}
+    assert (
+        len(
+            Distil().teach(
+                rows,
+                doubting,
+                Settings(synthetic=0.0),
+                replace(work, unlabelled=replace(strangers, columns=fewer)),
+                meter,
+            )
+        )
+        == 300
+    )
+
+
 def test_values_are_the_teachers(meter):
     cells = load_diabetes()
     columns = {name: cells.data[:, i] for i, name in enumerate(cells.feature_names)}

@@ -104,6 +104,8 @@ class Work:
     schema: Schema
     seed: int = 0
     threads: int = 1
+    unlabelled: Split | None = field(default=None, compare=False, repr=False)
+    """Rows without a target, for what learns without one; their ``target`` means nothing."""
 
 
 @dataclass(frozen=True, slots=True)

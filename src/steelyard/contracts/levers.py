@@ -141,6 +141,8 @@ class Context:
     learner: Callable[[str], Learner]
     seed: int = 0
     threads: int = 1
+    unlabelled: int = 0
+    """Rows without a target that a lever may learn from."""
     tolerance: float = 0.0
     """Loss of quality that counts as none, in units of the aim; of money, a share of the way from the constant model
     to the best."""

@@ -115,6 +115,8 @@ class Dataset:
     fingerprint: str
     groups: Ints | None = None
     times: Floats | None = None
+    unlabelled: Split | None = None
+    """Rows without a target, kept for what learns without one; their ``target`` means nothing."""
 
     @property
     def originals(self) -> Split:

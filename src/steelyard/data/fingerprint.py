@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 from steelyard.contracts import Schema, Split, Task
 from steelyard.contracts.ragged import flattened
 from steelyard.data.dataset import Partition
-from steelyard.data.hashing import Hashes
+from steelyard.data.hashing import Hashes, hash_columns
 from steelyard.data.schema import task_to_json
 
 _VERSION = "1"
 
 
-def fingerprint(schema: Schema, task: Task, rows: Split, hashes: Mapping[str, Hashes], partition: Partition) -> str:
+def fingerprint(  # noqa: PLR0917 - the parts of a data set
+    schema: Schema,
+    task: Task,
+    rows: Split,
+    hashes: Mapping[str, Hashes],
+    partition: Partition,
+    unlabelled: Split | None = None,
+) -> str:
     """Return the SHA-256 of a data set, in hexadecimal.
 
     Parameters
     ----------
-    schema, task, rows, partition
+    schema, task, rows, partition, unlabelled
         The parts of the data set.
     hashes
         A hash of every cell of every feature column (:func:`steelyard.data.hashing.hash_columns`): for images of
@@ -39,6 +46,8 @@ def fingerprint(schema: Schema, task: Task, rows: Split, hashes: Mapping[str, Ha
     arrays = [rows.target, rows.rows, partition.test, partition.validation, partition.calibration]
     arrays += [positions for part in partition.parts for positions in (part.fit, part.score)]
     arrays += [each for each in (rows.weights, rows.amounts) if each is not None]
+    if unlabelled is not None:
+        arrays += hash_columns(unlabelled.columns, schema).values()
     for array in _plain(arrays):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

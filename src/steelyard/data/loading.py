@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.contracts import Floats, Ints, Problem, Schema, Split, Task
 from steelyard.data import checks, source
+from steelyard.data.coerce import objects
 from steelyard.data.dataset import Dataset, Finding, Partition, Severity
 from steelyard.data.fast import categories
 from steelyard.data.fingerprint import fingerprint
@@ -203,6 +204,7 @@ class _Making:
         findings += empty + leaky
         findings += [f for f in checks.of_size(len(rows), schema, self.spec) if f.code == "no_features"]
         task = with_means(self.task, rows.take(known), schema)
+        spare = self._unlabelled(schema)
         made = Dataset(
             name=self.spec.name or self.table.name,
             source=self.table.source,
@@ -211,9 +213,10 @@ class _Making:
             rows=rows,
             partition=parts,
             findings=(),
-            fingerprint=fingerprint(schema, self.task, rows, hashes, parts),
+            fingerprint=fingerprint(schema, self.task, rows, hashes, parts, spare),
             groups=None if groups is None else group_codes(groups),
             times=ground.times,
+            unlabelled=spare,
         )
         return repeat(made, ground, repeats(self.spec.split, ground, parts)), findings
 
@@ -225,6 +228,20 @@ class _Making:
         columns = {t.column.name: t.values[keep] for t in self.typed if t.values is not None}
         amounts = amounts_of(self.task, self.table, keep)
         return Split(columns, self.target.values[keep], self.table.index[keep], self._weights(), amounts)
+
+    def _unlabelled(self, schema: Schema) -> Split | None:
+        """Return the rows without a target that are kept, with the columns that are."""
+        spare = self.target.spare
+        if spare is None:
+            return None
+        names = {column.name for column in schema.features}
+        columns = {
+            t.column.name: t.values[spare] for t in self.typed if t.values is not None and t.column.name in names
+        }
+        rows = self.table.index[spare]
+        tags = self.task.problem is Problem.TAGGING
+        target = objects([()] * len(rows)) if tags else np.zeros(len(rows), self.target.values.dtype)
+        return Split(columns, target, rows)
 
     def _weights(self) -> Floats | None:
         name = self.spec.columns.weight

@@ -1,4 +1,4 @@
-"""A data set on disk, for the processes that train: ``data.arrow`` and ``data.json``."""
+"""A data set on disk, for the processes that train: ``data.arrow``, ``data.json``, and rows without a target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from steelyard.data.schema import schema_from_json, schema_to_json, task_from_js
 from steelyard.data.sequences import pooled, unpooled
 from steelyard.errors import RunUnreadable, RunUnwritable, need
 
-ARROW, JSON = "data.arrow", "data.json"
+ARROW, JSON, UNLABELLED = "data.arrow", "data.json", "unlabelled.arrow"
 _VERSION = 1
 
 
@@ -33,7 +33,7 @@ def save(dataset: Dataset, folder: Path) -> None:
     RunUnwritable
         If the folder refuses (read-only, disk full).
     """
-    packed = _pack(dataset)
+    packed, spare = _pack(dataset), _pack_unlabelled(dataset)
     about: dict[str, Any] = {
         "version": _VERSION,
         "name": dataset.name,
@@ -45,11 +45,14 @@ def save(dataset: Dataset, folder: Path) -> None:
         "parts": [part.name for part in dataset.partition.parts],
         "rows": len(dataset.rows),
         "findings": [finding.to_json() for finding in dataset.findings],
+        "unlabelled": hashlib.sha256(spare).hexdigest() if spare else None,
     }
     about["sha256"] = _digest(about, packed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / ARROW, packed)
+        if spare:
+            _write(folder / UNLABELLED, spare)
         _write(folder / JSON, json.dumps(about, ensure_ascii=False, indent=1).encode())
     except OSError as problem:
         raise RunUnwritable(
@@ -78,7 +81,6 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _pack(dataset: Dataset) -> bytes:
-    pl = need("polars", for_="storing the data")
     rows, partition = dataset.rows, dataset.partition
     columns: dict[str, Any] = {"row": rows.rows, **_targets(rows)}
     columns |= {} if rows.weights is None else {"weight": rows.weights}
@@ -86,7 +88,29 @@ def _pack(dataset: Dataset) -> bytes:
     columns |= {} if rows.scales is None else {f"scale:{i}": each for i, each in enumerate(rows.scales.T)}
     columns |= {} if dataset.groups is None else {"group": dataset.groups}
     columns |= {} if dataset.times is None else {"time": dataset.times}
-    for column in dataset.schema.features:
+    columns |= _features(rows, dataset.schema)
+    for name, positions in _sides(partition).items():
+        mask = np.zeros(len(rows), dtype=bool)
+        mask[positions] = True
+        columns[name] = mask
+    return _packed(columns)
+
+
+def _pack_unlabelled(dataset: Dataset) -> bytes:
+    rows = dataset.unlabelled
+    return b"" if rows is None else _packed({"row": rows.rows, **_targets(rows), **_features(rows, dataset.schema)})
+
+
+def _packed(columns: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    need("polars", for_="storing the data").DataFrame(columns).write_ipc(stream)
+    return stream.getvalue()
+
+
+def _features(rows: Split, schema: Schema) -> dict[str, Any]:
+    """Return the feature columns of some rows, as they are stored."""
+    pl, columns = need("polars", for_="storing the data"), dict[str, Any]()
+    for column in schema.features:
         values = rows.columns[column.name]
         if column.kind is Kind.SEQUENCE:
             columns |= _packed_sequences(f"feature:{column.name}", values, len(column.channels))
@@ -97,13 +121,7 @@ def _pack(dataset: Dataset) -> bytes:
             binary = any(isinstance(cell, bytes) for cell in values)
             values = pl.Series(values=values.tolist(), dtype=pl.Binary if binary else pl.String)
         columns[f"feature:{column.name}"] = values
-    for name, positions in _sides(partition).items():
-        mask = np.zeros(len(rows), dtype=bool)
-        mask[positions] = True
-        columns[name] = mask
-    stream = io.BytesIO()
-    pl.DataFrame(columns).write_ipc(stream)
-    return stream.getvalue()
+    return columns
 
 
 def _packed_sequences(name: str, cells: NDArray[Any], channels: int) -> dict[str, Any]:
@@ -159,7 +177,7 @@ def read(folder: Path) -> Dataset:
         raise RunUnreadable(f"{folder / JSON} is of version {about.get('version')}, not {_VERSION}; run again")
     if _digest(about, packed) != about.get("sha256"):
         raise RunUnreadable(f"the data stored in {folder} was changed after it was written; run again")
-    frame = need("polars", for_="reading stored data").read_ipc(io.BytesIO(packed))
+    frame = _frame(packed)
     schema = schema_from_json(about["schema"])
     return Dataset(
         name=about["name"],
@@ -172,7 +190,24 @@ def read(folder: Path) -> Dataset:
         fingerprint=about["fingerprint"],
         groups=_array(frame, "group") if "group" in frame.columns else None,
         times=_array(frame, "time") if "time" in frame.columns else None,
+        unlabelled=_unlabelled(folder, about.get("unlabelled"), schema),
     )
+
+
+def _frame(packed: bytes) -> Any:
+    return need("polars", for_="reading stored data").read_ipc(io.BytesIO(packed))
+
+
+def _unlabelled(folder: Path, digest: str | None, schema: Schema) -> Split | None:
+    if digest is None:
+        return None
+    try:
+        packed = (folder / UNLABELLED).read_bytes()
+    except OSError as problem:
+        raise RunUnreadable(f"the data stored in {folder} cannot be read ({problem}); run again") from None
+    if hashlib.sha256(packed).hexdigest() != digest:
+        raise RunUnreadable(f"the data stored in {folder} was changed after it was written; run again")
+    return _rows(_frame(packed), schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from steelyard.data.fast import as_list
 from steelyard.data.hashing import Hashes, hash_tokens
 from steelyard.data.infer import Typed
 from steelyard.data.table import Cells
-from steelyard.data.target import Target
+from steelyard.data.target import Target, spare_of, what_becomes
 from steelyard.data.tokenised import NotTokens, tokens_of
 from steelyard.spec import Spec
 from steelyard.tasks.spans import OUTSIDE, as_iob2, codes_of, entities_in, spans_of, spells_entities, split_tag
@@ -72,7 +72,7 @@ def code_tags(spec: Spec, cells: Cells, typed: Sequence[Typed], usable: NDArray[
         findings.append(_plain(name, classes))
     code = {tag: i for i, tag in enumerate(classes)}
     values = objects(np.array([code[tag] for tag in each], np.int64) for each in kept)
-    return Target(Problem.TAGGING, classes, values, keep, tuple(findings))
+    return Target(Problem.TAGGING, classes, values, keep, tuple(findings), spare_of(spec, missing, usable))
 
 
 def _tags_of(cell: object) -> tuple[str, ...] | None:
@@ -111,18 +111,10 @@ def _missing(spec: Spec, missing: NDArray[np.bool_]) -> list[Finding]:
     count = int(missing.sum())
     if not count:
         return []
-    dropped = spec.checks.missing_target == "drop"
-    way_out = "and are left out" if dropped else "; tag them, or leave them out with checks: {missing_target: drop}"
-    sentence = f"{count:,} of {len(missing):,} rows have a token without a tag in {spec.target!r}"
-    return [
-        Finding(
-            code="missing_target",
-            severity=Severity.WARN if dropped else Severity.STOP,
-            column=spec.target,
-            sentence=f"{sentence} {way_out}" if dropped else sentence + way_out,
-            numbers={"rows": float(count)},
-        )
-    ]
+    share = f"{count:,} of {len(missing):,} rows have a token without a tag in {spec.target!r}"
+    severity, sentence = what_becomes(spec, share, "tag them, or leave them out with checks: {missing_target: drop}")
+    numbers = {"rows": float(count)}
+    return [Finding(code="missing_target", severity=severity, column=spec.target, sentence=sentence, numbers=numbers)]
 
 
 def scheme_of(rows: Sequence[Sequence[str]]) -> str:

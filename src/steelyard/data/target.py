@@ -31,7 +31,8 @@ class Target:
     """A coded target: classes and int64 codes, or float64 values; ``keep`` masks the rows that have one.
 
     ``values`` has an entry for each row of the source, meaningless where ``keep`` is false. ``problem`` is
-    ``None`` where a finding stops the run before it can be told.
+    ``None`` where a finding stops the run before it can be told. ``spare`` masks the rows without a target whose
+    features can be used; ``None`` where they are not asked for.
     """
 
     problem: Problem | None
@@ -39,6 +40,7 @@ class Target:
     values: NDArray[Any]
     keep: NDArray[np.bool_]
     findings: tuple[Finding, ...]
+    spare: NDArray[np.bool_] | None = None
 
 
 def code_target(spec: Spec, cells: Cells, usable: NDArray[np.bool_] | None = None) -> Target:
@@ -69,7 +71,13 @@ def code_target(spec: Spec, cells: Cells, usable: NDArray[np.bool_] | None = Non
     findings = [*_missing(spec, missing), *findings]
     if spec.task is None and not bad.any():
         findings += _guessed(name, numbers[~missing], task)
-    return Target(problem, classes, values, keep, tuple(findings))
+    return Target(problem, classes, values, keep, tuple(findings), spare_of(spec, missing, usable))
+
+
+def spare_of(spec: Spec, missing: NDArray[np.bool_], usable: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return which rows without a target are kept for what learns without one; ``None`` for no row."""
+    spare = missing if usable is None else missing & usable
+    return spare if spec.checks.missing_target == "use" and spare.any() else None
 
 
 def _guess(numbers: Floats, bad: NDArray[np.bool_], names: NDArray[Any]) -> Literal["classification", "regression"]:
@@ -106,12 +114,21 @@ def _missing(spec: Spec, missing: NDArray[np.bool_]) -> list[Finding]:
     if not count:
         return []
     share = f"{count:,} of {len(missing):,} rows have no target in {spec.target!r}"
-    dropped = spec.checks.missing_target == "drop"
-    way_out = "and are left out" if dropped else "; label them, or leave them out with checks: {missing_target: drop}"
-    severity = Severity.WARN if dropped else Severity.STOP
-    sentence = f"{share} {way_out}" if dropped else share + way_out
+    label = "label them, leave them out with checks: {missing_target: drop}, or let levers learn from them with `use`"
+    severity, sentence = what_becomes(spec, share, label)
     numbers = {"rows": float(count)}
     return [Finding(code="missing_target", severity=severity, column=spec.target, sentence=sentence, numbers=numbers)]
+
+
+def what_becomes(spec: Spec, share: str, way_out: str) -> tuple[Severity, str]:
+    """Return how grave it is that some rows have no target, and the sentence that says so."""
+    match spec.checks.missing_target:
+        case "drop":
+            return Severity.WARN, f"{share} and are left out"
+        case "use":
+            return Severity.NOTE, f"{share} and are kept for what learns without one; no figure is measured on them"
+        case _:
+            return Severity.STOP, f"{share}; {way_out}"
 
 
 _Made = tuple[Problem | None, tuple[str, ...], list[Finding]]

@@ -13,7 +13,7 @@ from steelyard.learners._table import refuse_without
 from steelyard.learners.nets.augment import NAME as AUGMENT
 from steelyard.learners.nets.augment import options_of
 from steelyard.learners.nets.course import COURSE, HONOURS, Told
-from steelyard.learners.nets.learner import NetLearner
+from steelyard.learners.nets.learner import SELF_SUPERVISED, NetLearner
 from steelyard.learners.nets.reading import PlainReading
 from steelyard.learners.nets.resize import NAME as RESIZE
 from steelyard.learners.nets.resize import share_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from steelyard.learners.nets.reading import Held, Material, Reading
 
 LONGEST_SIDE = 128
-SELF_SUPERVISED, ADVERSARIAL, PRETRAINED = "self-supervised", "adversarial", "pretrained"
+ADVERSARIAL, PRETRAINED = "adversarial", "pretrained"
 
 IMAGES: Mapping[str, Setting] = {
     **COURSE,

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from steelyard.contracts import Meter, Work
 from steelyard.learners._image_checkpoints import take_over
-from steelyard.learners._image_learner import ADVERSARIAL, PRETRAINED, SELF_SUPERVISED
+from steelyard.learners._image_learner import ADVERSARIAL, PRETRAINED
 from steelyard.learners._image_net import ImageNet
 from steelyard.learners._image_objective import Attack, Objective, Withstood
 from steelyard.learners._image_pixels import INPUT
@@ -20,6 +20,7 @@ from steelyard.learners._image_pretext import pretrain
 from steelyard.learners.nets._losses import usual_loss
 from steelyard.learners.nets.augment import NAME as AUGMENT
 from steelyard.learners.nets.course import Told
+from steelyard.learners.nets.learner import SELF_SUPERVISED
 from steelyard.learners.nets.reading import Held
 from steelyard.recipe import Settings
 

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from steelyard.contracts import Kind, Meter, Work
 from steelyard.learners._image_augment import variation
-from steelyard.learners._image_learner import SELF_SUPERVISED
 from steelyard.learners._image_net import ImageNet
 from steelyard.learners._image_pixels import INPUT
 from steelyard.learners.nets import loop
 from steelyard.learners.nets.augment import options_of
 from steelyard.learners.nets.course import Course, Told
+from steelyard.learners.nets.learner import SELF_SUPERVISED
 from steelyard.learners.nets.reading import Held
 from steelyard.recipe import Settings
 from steelyard.units import Seconds

@@ -59,6 +59,7 @@ def context_of(spec: Spec, dataset: Dataset, threads: int, reads: Mapping[str, S
         learner=learners().get,
         seed=spec.seed,
         threads=threads,
+        unlabelled=0 if dataset.unlabelled is None else len(dataset.unlabelled),
         tolerance=spec.quality.tolerance,
     )
 

@@ -48,7 +48,14 @@ class Bench:
     @property
     def work(self) -> Work:
         """What learners and levers may know."""
-        return Work(task=self.dataset.task, schema=self.dataset.schema, seed=0, threads=self.job.threads)
+        dataset = self.dataset
+        return Work(
+            task=dataset.task,
+            schema=dataset.schema,
+            seed=0,
+            threads=self.job.threads,
+            unlabelled=dataset.unlabelled,
+        )
 
     def about(self, recipe: Recipe, **extra: object) -> About:
         """Return what a manifest says of a bundle of this run."""

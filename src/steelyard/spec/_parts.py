@@ -361,4 +361,8 @@ class Checks(Part):
     """What to do about findings that stop a run."""
 
     leaks: Literal["stop", "drop", "keep"] = Field("stop", description="Columns that give the target away.")
-    missing_target: Literal["stop", "drop"] = Field("stop", description="Rows without a target.")
+    missing_target: Literal["stop", "drop", "use"] = Field(
+        "stop",
+        description="Rows without a target: `use` keeps them for levers that learn without one (distil, "
+        "self-supervised).",
+    )

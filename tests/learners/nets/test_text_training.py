@@ -1,6 +1,7 @@
 """What is done to texts in training: words dropped and moved, embeddings attacked, hidden tokens guessed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -222,6 +223,20 @@ def test_guessing_comes_before_labels_and_takes_half_of_the_time_at_most():
     cut = TextCnn().fit(asked("self-supervised", epochs=40), one.train, None, one.work, late)
     assert any(note.startswith("before any label was learned") for note in late.notes)
     assert np.isfinite(cut.scores(one.valid.columns)).all()
+
+
+def test_texts_without_a_label_are_guessed_at_too_and_lend_their_words():
+    one = scene("text", Problem.MULTICLASS)
+    few = one.train.take(np.arange(12))
+    strange = np.array([f"zebra quokka {text}" for text in one.train.columns["note"][12:]], object)
+    spare = Split({"note": strange}, np.zeros(len(strange), np.int64), np.arange(len(strange)))
+    work = replace(one.work, unlabelled=spare)
+    alone, first = (TextCnn().fit(asked("self-supervised", epochs=2), few, None, w, Watch()) for w in (one.work, work))
+    assert first.reading.size > alone.reading.size  # words that no labelled text has
+    assert first.losses != alone.losses
+    plain = [TextCnn().fit(asked(), few, None, w, Watch()) for w in (one.work, work)]
+    assert plain[0].losses == plain[1].losses  # only who learns without labels looks at them
+    assert plain[0].reading.size == plain[1].reading.size
 
 
 # ---------------------------------------------------------------------------------------------------- learners

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from steelyard.clock import Phase, phase
 from steelyard.contracts import (
     Columns,
@@ -27,6 +29,9 @@ from steelyard.learners.nets.course import COURSE, HONOURS, Told, course_of
 from steelyard.learners.nets.reading import Material, Reading
 from steelyard.learners.nets.scale import Scale
 from steelyard.recipe import Plan, Settings
+
+SELF_SUPERVISED = "self-supervised"
+"""The lever by which a net learns from rows before it is told any target."""
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,7 +88,10 @@ class NetLearner(ABC):
         return None
 
     def prepare(self, net: nn.Module, material: Material, settings: Told, work: Work, meter: Meter) -> None:
-        """Do in place what comes before a net is trained: statistics of its inputs, weights from elsewhere."""
+        """Do in place what comes before a net is trained: statistics of its inputs, weights from elsewhere.
+
+        ``material`` are the training rows, and rows without a target too where the plan asks to learn without one.
+        """
         del net, material, settings, work, meter
 
     def conclude(self, net: nn.Module, judge: Judge | None, settings: Told, meter: Meter) -> None:
@@ -125,11 +133,13 @@ class NetLearner(ABC):
         settings = Told(settings_of(self.name, self.space(work.task, work.schema), plan), plan)
         course, scale = course_of(self.name, settings, plan, work.seed), self.scale(train, work)
         with threads(work.threads):
-            reading = self.reading(train, work, settings)
+            seen = seen_before(train, settings, work)
+            reading = self.reading(seen, work, settings)
             material = _ready(reading, train.columns)
             with seeded(work.seed):
                 net = self.net(reading, work.task, settings)
-                self.prepare(net, material, settings, work, meter)
+                whole = material if seen is train else _ready(reading, seen.columns)
+                self.prepare(net, whole, settings, work, meter)
             verdicts = None
             if valid is not None:
                 verdicts = judge.Judge(work.task, valid, _ready(reading, valid.columns), scale)
@@ -151,6 +161,16 @@ class NetLearner(ABC):
             axes=self.axes(reading, settings),
             losses=trained.losses,
         )
+
+
+def seen_before(train: Split, settings: Told, work: Work) -> Split:
+    """Return what a net may see before it is told any target: every row, if its plan learns without one."""
+    more = None if settings.part(SELF_SUPERVISED) is None else work.unlabelled
+    if more is None or not train.columns.keys() <= more.columns.keys():
+        return train
+    columns = {name: np.concatenate([cells, more.columns[name]]) for name, cells in train.columns.items()}
+    count = len(train) + len(more)
+    return Split(columns, np.zeros(count), np.arange(count))
 
 
 @phase(Phase.PREPARING)

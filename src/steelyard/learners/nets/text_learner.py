@@ -11,7 +11,7 @@ from steelyard.learners._table import refuse_without
 from steelyard.learners.nets.augment import NAME as AUGMENT
 from steelyard.learners.nets.augment import options_of
 from steelyard.learners.nets.course import COURSE, HONOURS, Told, course_of
-from steelyard.learners.nets.learner import NetLearner
+from steelyard.learners.nets.learner import SELF_SUPERVISED, NetLearner
 from steelyard.learners.nets.reading import Material, Reading
 from steelyard.learners.nets.words import Words, learned
 from steelyard.recipe import Plan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from steelyard.learners.nets.judge import Judge
     from steelyard.learners.nets.loop import Vary
 
-ADVERSARIAL, SELF_SUPERVISED = "adversarial", "self-supervised"
+ADVERSARIAL = "adversarial"
 RADIUS, EPOCHS, HIDDEN = 0.05, 6, 0.15
 """What the levers ``adversarial`` and ``self-supervised`` do where they are not told."""
 

@@ -26,8 +26,8 @@ from steelyard.learners._settings import SettingsRefused, settings_of
 from steelyard.levers.priors import gain, training_seconds
 from steelyard.levers.ranking import ranked
 from steelyard.levers.shrinking.chain import learner_of, one_more, steps_of
-from steelyard.levers.shrinking.distilling.lessons import lesson_of
-from steelyard.levers.shrinking.distilling.munge import beside, made_of
+from steelyard.levers.shrinking.distilling.lessons import joined, lesson_of, strangers
+from steelyard.levers.shrinking.distilling.munge import MOST, beside, made_of
 from steelyard.levers.shrinking.distilling.students import ENCODER, STUDENTS, heavy, layered, suits
 from steelyard.recipe import Plan, Settings, Shrink, Train, trainings
 from steelyard.units import Estimate, How
@@ -39,9 +39,10 @@ SHARES = (0.5, 0.34, 0.17)
 
 
 class Distil:
-    """Teaches a student with the answers of a finished model, on its training rows and on rows made of these.
+    """Teaches a student with the answers of a finished model.
 
-    A student is another learner, or its teacher with fewer layers (``encoder``). Of classes it learns the teacher's
+    The rows are those for training, rows made of these, and those without a target where the spec keeps them. A
+    student is another learner, or its teacher with fewer layers (``encoder``). Of classes it learns the teacher's
     probabilities: a net by cross-entropy with all of them at a temperature, any other learner by a row for each class,
     with the probability as its weight. Rows beside the real ones show what the teacher does between them. An encoder
     with fewer layers keeps evenly spaced ones of its teacher, and learns what the teacher says behind each of them too.
@@ -127,6 +128,9 @@ class Distil:
         asked = self._complete(settings)
         random = np.random.default_rng([work.seed, 29])
         made = beside(split, asked.number("synthetic", 0.0), work.schema, random)
+        if len(found := strangers(split, work, MOST, random)):
+            meter.note(f"The teacher also says what {len(found):,} rows without a target are.")
+            made = joined(found, made)
         trust, temperature = asked.number("trust", 1.0), asked.number("temperature", 1.0)
         return lesson_of(split, made, teacher, work.task, meter, random=random, trust=trust, temperature=temperature)
 
@@ -184,7 +188,7 @@ def _seconds(recipe: Shrink, context: Context) -> Estimate:
     """Return what a student should take: asking its teacher, and training on what that says."""
     settings, parent = recipe.settings, recipe.parent
     name = str(settings["learner"])
-    rows = context.rows + made_of(context.rows, settings.number("synthetic", 0.0))
+    rows = context.rows + made_of(context.rows, settings.number("synthetic", 0.0)) + min(MOST, context.unlabelled)
     if name == ENCODER:
         times = settings.number("epochs", 1.0) * (1 + settings.number("keep", 1.0)) / 2
         whole = training_seconds(learner_of(parent), rows, context)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from steelyard.contracts import Context, Kind, Setting, Trial
 from steelyard.levers.training._nets import NetLever, Option
 from steelyard.recipe import Settings
 
+MANY = (0.02, -0.02, 0.08)
+"""What it should bring where there are rows that nobody gave a target."""
+_MANY_SOURCE = "assumed: rows without a target show what the few with one cannot"
+
 
 class SelfSupervised(NetLever):
-    """Hides parts of the training rows and lets the net guess them, before it learns what the rows are.
+    """Hides parts of rows and lets the net guess them, before it learns what the rows are.
+
+    The rows are those for training, and those without a target where the spec keeps them.
 
     Of text some tokens are hidden, and the table of embeddings itself says which: what stands in like places becomes
     alike, which labels alone teach slowly. Of images two views are made of each, cut and in another light, and the
@@ -52,4 +59,8 @@ class SelfSupervised(NetLever):
     def options(self, trial: Trial, context: Context) -> Iterable[Option]:
         """Return the options for the kinds of columns at hand."""
         del trial
-        return self.images if context.schema.of(Kind.IMAGE) else self.choices
+        options = self.images if context.schema.of(Kind.IMAGE) else self.choices
+        if not context.unlabelled:
+            return options
+        times = 1 + context.unlabelled / max(1, context.rows)
+        return tuple(replace(one, seconds=one.seconds * times, gain=MANY, source=_MANY_SOURCE) for one in options)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from steelyard.contracts import Answer, Columns, Floats, Ints, Lesson, Meter, Problem, Split, Task
+from steelyard.contracts import Answer, Columns, Floats, Ints, Lesson, Meter, Problem, Split, Task, Work
 
 FAINT = 0.01
 """A class that the teacher gives less is left out where a row stands once for each class."""
@@ -96,6 +96,20 @@ def unrolled_from(split: Split, lesson: Lesson) -> tuple[Split, Ints]:
     weights = (told / told.sum(axis=1, keepdims=True))[row, code]
     own = np.ones(len(rows)) if rows.weights is None else rows.weights
     return replace(rows, target=code.astype(np.int64), weights=weights * own), row
+
+
+def strangers(split: Split, work: Work, most: int, random: np.random.Generator) -> Split:
+    """Return the rows that nobody gave a target, ``most`` of them drawn by chance, as rows beside a split.
+
+    Each weighs what the split's own rows do on average; what it is a teacher has to say.
+    """
+    rows = work.unlabelled
+    if rows is None or not split.columns.keys() <= rows.columns.keys():
+        return split.take(np.arange(0))
+    drawn = rows.take(np.sort(random.permutation(len(rows))[:most]))
+    columns = {name: drawn.columns[name] for name in split.columns}
+    weights = None if split.weights is None else np.full(len(drawn), split.weights.mean())
+    return Split(columns, drawn.target, drawn.rows, weights)
 
 
 def joined(first: Split, second: Split) -> Split:

@@ -10,8 +10,8 @@ import onnx
 from steelyard.contracts import NUMERIC, Artefact, Meter, Split, Work
 from steelyard.levers.refusal import LeverRefused
 from steelyard.levers.shrinking.distilling.layers import evenly, layers_of, without
-from steelyard.levers.shrinking.distilling.lessons import joined
-from steelyard.levers.shrinking.distilling.munge import beside
+from steelyard.levers.shrinking.distilling.lessons import joined, strangers
+from steelyard.levers.shrinking.distilling.munge import MOST, beside
 from steelyard.levers.shrinking.tuning.tuned import outputs_of, tuned
 from steelyard.recipe import Settings
 
@@ -70,6 +70,7 @@ def _with_made(artefact: Artefact, split: Split, asked: Settings, work: Work) ->
     """Return rows with others made of them, which are what the teacher decides that they are."""
     random = np.random.default_rng([work.seed, 29])
     made = beside(split, asked.number("synthetic", 0.0), work.schema, random)
+    made = joined(strangers(split, work, MOST, random), made)
     if not len(made):
         return split
     scores = outputs_of(artefact, made, threads=work.threads)
