@@ -89,6 +89,14 @@ def test_a_chain_must_gain_on_what_it_began_with_not_on_its_last_step_alone(benc
     assert decision.rejected[2].startswith("Gains too little over trial 0, which its line began with")
 
 
+def test_half_the_time_does_not_make_up_for_three_times_the_bytes_unless_only_time_is_asked_for(bench):
+    steps = ((0.9, 1000, 1.0), (0.9, 3000, 0.5))
+    why = line(bench, *steps).rejected[1]
+    assert why.startswith("Larger by more than it is faster than its parent, trial 0")
+    assert why.endswith("if size does not count, write `shrink: {faster: 0.1}`.")
+    assert line(bench, (0.9, 1000, 1.0), (0.9, 1010, 0.96)).rejected[1].startswith("Gains too little")
+
+
 def test_half_the_bytes_do_not_make_up_for_three_times_the_time_unless_only_bytes_are_asked_for(bench):
     steps = ((0.9, 1000, 1.0), (0.9, 500, 3.0))
     assert line(bench, *steps).rejected[1].startswith("Slower by more than it is smaller than its parent, trial 0")

@@ -71,6 +71,27 @@ def test_a_table_of_single_numbers_would_grow_by_its_scales_and_is_refused(rando
         Quantise().apply(narrow, NONE, Settings(how="weights"), work, meter)
 
 
+@pytest.mark.parametrize("how", ["auto", "dynamic"])
+def test_several_matrices_at_once_are_stored_in_8_bits_and_multiplied_as_before(how, random, meter):
+    made = attending(random)
+    model = onnx.load_from_string(made.graph)
+    names = [w.name for w in model.graph.initializer]
+    model.graph.initializer[names.index("w")].CopyFrom(numpy_helper.from_array(drawn(random, 16, 16, 256), "w"))
+    # one matrix a position: (n, 16, 1, 16) by (16, 16, 256)
+    lay = numpy_helper.from_array(np.array([-1, 16, 1, 16]), "shape")
+    model.graph.initializer[names.index("shape")].CopyFrom(lay)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 16, 256]), "flat"))
+    place = [node.name for node in model.graph.node].index("positions")
+    model.graph.node[place].output[0] = "h4"
+    model.graph.node.insert(place + 1, helper.make_node("Reshape", ["h4", "flat"], ["h"], "flatten"))
+    stacked = Artefact(model.SerializeToString(), made.feeds)
+    split, work = numbers(random, 200)
+    small = Quantise().apply(stacked, split, Settings(how=how), work, meter)
+    x = np.stack([split.columns[f"x{i}"] for i in range(256)], axis=1)
+    np.testing.assert_allclose(run(small, numbers=x), run(stacked, numbers=x), atol=0.03)
+    assert len(small.graph) < 0.35 * len(stacked.graph)
+
+
 def test_a_table_takes_4_bits_beside_products_in_8(random, work, meter):
     made, table = words(random)
     model = onnx.load_from_string(made.graph)
@@ -111,6 +132,7 @@ def test_convolutions_are_calibrated_on_rows(random, meter, caplog):
     assert len(small.graph) < 0.6 * len(made.graph)
     np.testing.assert_allclose(run(small, image=x), run(made, image=x), atol=0.03)
     assert {"QuantizeLinear", "DequantizeLinear"} <= set(operators(small))
+    assert not {"DynamicQuantizeLinear", "ConvInteger"} & set(operators(small))  # ranges were read beforehand
     assert not caplog.records
 
 

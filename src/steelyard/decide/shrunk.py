@@ -98,6 +98,10 @@ class Guard:
             return f"{head} than {name}, {figures}{_turns(child, other)}."
         if child.size_bytes < other.size_bytes and min(ratio.p50.low, ratio.p95.low) > 1:
             return f"Slower by more than it is smaller than {name}, {figures}{_turns(child, other)}."
+        grown = child.size_bytes * max(ratio.p50.low, ratio.p95.low) > other.size_bytes
+        if child.size_bytes > other.size_bytes and grown and None not in (self.faster, self.smaller):
+            way_out = f"if size does not count, write `shrink: {{faster: {self.faster:g}}}`"
+            return f"Larger by more than it is faster than {name}, {figures}{_turns(child, other)}; {way_out}."
         return f"Gains too little over {name}, {figures}{_turns(child, other)}; {self._asked()} is asked for."
 
     def _asked(self) -> str:

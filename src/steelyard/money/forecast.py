@@ -129,7 +129,7 @@ class Forecast:
         >>> one = Estimate(2.0, 2.0, 2.0, unit="ms")
         >>> made = Forecast(name="a", p50=one, p95=one, p99=one, busy=one, batched=one, overhead=NONE)
         >>> made.latency(), round(made.latency(250)["p95"], 1), made.latency(500)["p50"]
-        ({'p50': 2.0, 'p95': 2.0}, 6.0, inf)
+        ({'p50': 2.0, 'p95': 2.0}, 6.1, inf)
         """
         return dict(zip(("p50", "p95"), self.replica.latency(rps), strict=True))
 

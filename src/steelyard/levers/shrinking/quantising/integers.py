@@ -27,7 +27,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from steelyard.bundle.front_ends import FRONT_ENDS
 from steelyard.contracts import Artefact, Split
 from steelyard.levers.shrinking.quantising.editing import copied
-from steelyard.levers.shrinking.quantising.weights import weights_of
+from steelyard.levers.shrinking.quantising.weights import Weight, weights_of
 
 LIGHT = 256
 """Numbers in a weight that is quantised too in a convolutional graph, so that values stay in 8 bits between layers."""
@@ -63,7 +63,8 @@ def dynamic(model: onnx.ModelProto, finer: Collection[str], *, narrow: bool) -> 
     narrow
         Whether weights use 7 bits of 8; see :attr:`~.Instructions.saturates`.
     """
-    nodes = [w.node for w in weights_of(model) if w.node.op_type in MULTIPLY and w.node.name not in finer]
+    products = [w.node for w in weights_of(model) if w.node.op_type in MULTIPLY and not _stacked(w)]
+    nodes = [node for node in products if node.name not in finer]
     # a Gemm becomes a MatMul of a derived name
     names = sorted({name for node in nodes for name in (node.name, f"{node.name}_MatMul")})
     if not names:
@@ -100,7 +101,7 @@ def static(
     rows
         What runs through the graph; see :class:`Rows`.
     """
-    named = [w.node.name for w in weights_of(model, LIGHT) if w.node.op_type in CONVOLVE]
+    named = [w.node.name for w in weights_of(model, LIGHT) if w.node.op_type in CONVOLVE and not _stacked(w)]
     nodes = list(model.graph.node)
     first = next(place for place, node in enumerate(nodes) if node.name in named)
     names = [name for name in named if name not in finer]
@@ -129,11 +130,16 @@ def of_positions(model: onnx.ModelProto) -> bool:
     """Tell whether a large weight multiplies many positions of a row (tokens, steps), not one vector a row."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     known = {value.name: value for value in (*inferred.value_info, *inferred.input)}
-    for node in (w.node for w in weights_of(model) if w.node.op_type in PRODUCTS):
+    for node in (w.node for w in weights_of(model) if w.node.op_type in PRODUCTS and not _stacked(w)):
         shape = known[node.input[0]].type.tensor_type if node.input[0] in known else None
         if node.op_type != "MatMul" or shape is None or not shape.HasField("shape") or len(shape.shape.dim) > 2:
             return True
     return False
+
+
+def _stacked(weight: Weight) -> bool:
+    """Tell whether a product is one of several matrices at once, which has no form in 8 bits with a scale a column."""
+    return weight.node.op_type == "MatMul" and len(weight.shape) > 2
 
 
 def _known(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from steelyard.levers.shrinking.quantising.editing import DOMAIN, Edit, attribute, readers
 
-WORTH = 4_096
+WORTH = 1_024
 """Numbers in a weight that make rounding it worth while."""
 HUGE = 2_000_000
 """Numbers in a table that make it worth gathering in 8 bits: three nodes more take some 20 microseconds a row, and
