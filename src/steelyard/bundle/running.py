@@ -23,7 +23,8 @@ _SLACK = 1e-3
 
 SLOWER = ["SkipLayerNormFusion"]
 """Fusions at load that cost time: ONNX Runtime adds to a layer and normalises it in one operator, which takes a CPU
-longer than the two; a quantised encoder of six layers answers 1.1 to 1.3 times as fast without (onnxruntime 1.31)."""
+longer than the two; a quantised encoder of six layers answers 1.1 to 1.2 times as fast without
+(``benchmarks/shrink/fusions.py``)."""
 
 _FAILS = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
 """What ONNX Runtime raises about a graph."""
