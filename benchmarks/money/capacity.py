@@ -73,10 +73,23 @@ def main() -> None:
     summaries = {name: summary(bench.rows(kind=name)) for name in only if bench.rows(kind=name)}
     for name, found in summaries.items():
         print(f"{name:14}" + "".join(f"  {key} {_words(found[key])}" for key in (*JUDGED, "p95_80")))
+    _cold([row for name in only for row in bench.rows(kind=name)])
     _paces([row for name in only for row in bench.rows(kind=name)])
     _models([row for name in only for row in bench.rows(kind=name)])
     _bars(bench, [row | {"kind": name} for name, row in summaries.items()])
     bench.finish()
+
+
+def _cold(rows: Sequence[Row]) -> None:
+    """Print what the server spends on a request that finds it asleep, beside one that does not."""
+    if rows:
+        around = [row["calibration"]["overhead"] for row in rows]
+        awake = median(each["turn_ms"] + each["request_ms"] for each in around)
+        gap, extra = (median(each["wake"][-1][place] for each in around) for place in (0, 1))
+        print(
+            f"around a model a request takes {awake:.2f} ms of the processor; with it, {extra:.2f} ms more after "
+            f"{gap:.1f} ms without one (medians of {len(rows)} rounds)"
+        )
 
 
 def _paces(rows: Sequence[Row]) -> None:

@@ -193,6 +193,8 @@ def test_tags_that_do_not_fit_stop_the_run_with_a_sentence(change, code):
 def test_untagged_sentences_are_left_out_where_the_spec_says_so():
     data = as_table(sentences(80))
     data["tags"][3][0] = None
+    with pytest.raises(DataUnfit, match="nothing learns from tokens without tags; leave them out with"):
+        load(Spec(data=data, target="tags", checks={"missing_target": "use"}))
     found = load(Spec(data=data, target="tags", checks={"missing_target": "drop"}))
     assert len(found.originals) == 79
 

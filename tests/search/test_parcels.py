@@ -14,7 +14,7 @@ from steelyard.recipe import Combine, Settings, Train, digest
 from steelyard.search.execute import execute
 from steelyard.search.remote.freight import Freight
 from steelyard.search.remote.outpost import PREFIX, Outpost
-from steelyard.search.remote.parcels import family, pack, unpack
+from steelyard.search.remote.parcels import data_of, family, pack, settle, unpack
 from steelyard.search.remote.posts import Task
 from steelyard.search.store import Store
 from steelyard.spec import Quality, Spec
@@ -52,6 +52,18 @@ def test_a_parcel_that_is_delivered_twice_counts_once(store, folder):
     unpack(pack(folder), store, "abc")
     assert (store.bundles / "abc" / "outcome.json").read_text() == "{}"
     assert [path.name for path in store.bundles.iterdir()] == ["abc"]
+
+
+def test_a_data_set_travels_whole(tmp_path):
+    (tmp_path / "here").mkdir()
+    for name in ("data.arrow", "data.json"):
+        (tmp_path / "here" / name).write_text(name)
+    settle(tmp_path / "there", data_of(tmp_path / "here"))
+    assert not (tmp_path / "there" / "unlabelled.arrow").exists()
+    (tmp_path / "here" / "unlabelled.arrow").write_text("rows without a target")
+    settle(tmp_path / "there", data_of(tmp_path / "here"))
+    for name in ("data.arrow", "data.json", "unlabelled.arrow"):
+        assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
 
 
 def archive(name):

@@ -36,6 +36,9 @@ NOISY_MS = 5.0
 """Delay of a twentieth of light requests to a server that does nothing that tells of other work on the machine."""
 _QUANTILES = 41
 _MOST_SPREAD, _HALVINGS = 16.0, 12
+_BOUND = 0.99
+"""Share of the most uneven that turns may be from which on it is other work on the machine that was measured."""
+_LEAST_ASLEEP = 0.01
 _MOST_BUSY = 0.9
 """Share of its limit up to which a server without a model is reckoned with."""
 
@@ -83,7 +86,7 @@ def measure_around(server: Server, messages: Sequence[bytes], idle: Measured, re
     light, heavy = np.concatenate(heard[::2]), statistics.mean(float(np.quantile(one, 0.95)) for one in heard[1::2])
     found = _varied(_served(idle, around), light, rates[0], heavy, rates[1])
     source = f"HTTP measured with a bundle that computes nothing, {len(light):,} requests at {rates[0]:,.0f}/s"
-    if (late := late_ms(found)) > NOISY_MS:
+    if (late := late_ms(found)) > NOISY_MS or found.spread > _BOUND * _MOST_SPREAD:
         source += f", while this machine was not quiet (5% waited over {late:.0f} ms)"
     return replace(found, wake=own, source=source)
 
@@ -107,7 +110,7 @@ def _wake(awake: Replica, points: Sequence[_Point]) -> tuple[tuple[float, float]
         extra = statistics.mean(
             (point.cost_ms / point.turns - float(awake.batch_ms(np.array([1 / point.turns]))[0])) for point in same
         )
-        found.append((1000 / rate, max(0.0, extra) / asleep))
+        found.append((1000 / rate, max(0.0, extra) / max(asleep, _LEAST_ASLEEP)))
     found.sort()
     return tuple((gap, max(ms for _, ms in found[: place + 1])) for place, (gap, _) in enumerate(found))
 

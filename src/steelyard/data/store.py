@@ -22,6 +22,8 @@ from steelyard.data.sequences import pooled, unpooled
 from steelyard.errors import RunUnreadable, RunUnwritable, need
 
 ARROW, JSON, UNLABELLED = "data.arrow", "data.json", "unlabelled.arrow"
+FILES = (ARROW, UNLABELLED, JSON)
+"""All that a store may hold of a data set, in the order of writing; the second is there where it is needed."""
 _VERSION = 1
 
 

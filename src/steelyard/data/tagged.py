@@ -16,7 +16,7 @@ from steelyard.data.fast import as_list
 from steelyard.data.hashing import Hashes, hash_tokens
 from steelyard.data.infer import Typed
 from steelyard.data.table import Cells
-from steelyard.data.target import Target, spare_of, what_becomes
+from steelyard.data.target import Target, what_becomes
 from steelyard.data.tokenised import NotTokens, tokens_of
 from steelyard.spec import Spec
 from steelyard.tasks.spans import OUTSIDE, as_iob2, codes_of, entities_in, spans_of, spells_entities, split_tag
@@ -72,7 +72,7 @@ def code_tags(spec: Spec, cells: Cells, typed: Sequence[Typed], usable: NDArray[
         findings.append(_plain(name, classes))
     code = {tag: i for i, tag in enumerate(classes)}
     values = objects(np.array([code[tag] for tag in each], np.int64) for each in kept)
-    return Target(Problem.TAGGING, classes, values, keep, tuple(findings), spare_of(spec, missing, usable))
+    return Target(Problem.TAGGING, classes, values, keep, tuple(findings))
 
 
 def _tags_of(cell: object) -> tuple[str, ...] | None:
@@ -113,6 +113,9 @@ def _missing(spec: Spec, missing: NDArray[np.bool_]) -> list[Finding]:
         return []
     share = f"{count:,} of {len(missing):,} rows have a token without a tag in {spec.target!r}"
     severity, sentence = what_becomes(spec, share, "tag them, or leave them out with checks: {missing_target: drop}")
+    if spec.checks.missing_target == "use":
+        severity, way_out = Severity.STOP, "leave them out with checks: {missing_target: drop}"
+        sentence = f"{share}, and nothing learns from tokens without tags; {way_out}"
     numbers = {"rows": float(count)}
     return [Finding(code="missing_target", severity=severity, column=spec.target, sentence=sentence, numbers=numbers)]
 

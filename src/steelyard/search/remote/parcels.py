@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from steelyard.data.store import ARROW, JSON
+from steelyard.data.store import FILES
 from steelyard.errors import RunUnwritable
 from steelyard.recipe import Recipe, digest, parents
 from steelyard.search.store import Store, sync_folder
@@ -31,14 +31,15 @@ def _names(recipe: Recipe) -> Iterator[str]:
 
 def data_of(store: Path) -> dict[str, bytes]:
     """Return the files that hold the data of a store."""
-    return {name: (store / name).read_bytes() for name in (ARROW, JSON)}
+    return {name: (store / name).read_bytes() for name in FILES if (store / name).exists()}
 
 
 def settle(store: Path, data: Mapping[str, bytes]) -> None:
     """Make a store of data that has come."""
     (store / "bundles").mkdir(parents=True, exist_ok=True)
-    for name in (ARROW, JSON):
-        (store / name).write_bytes(data[name])
+    for name in FILES:
+        if name in data:
+            (store / name).write_bytes(data[name])
 
 
 def pack(folder: Path) -> bytes:

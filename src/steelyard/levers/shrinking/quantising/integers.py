@@ -102,6 +102,8 @@ def static(
         What runs through the graph; see :class:`Rows`.
     """
     named = [w.node.name for w in weights_of(model, LIGHT) if w.node.op_type in CONVOLVE and not _stacked(w)]
+    if not named:
+        return copied(model)
     nodes = list(model.graph.node)
     first = next(place for place, node in enumerate(nodes) if node.name in named)
     names = [name for name in named if name not in finer]
