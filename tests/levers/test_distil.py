@@ -177,10 +177,10 @@ def heavy(trial, size=HEAVY):
 def moves(trial, context):
     """What distil proposes among trials of which the last is the candidate; `lightgbm` and `linear` were trained."""
 
-    def make(recipe, aim=0.75, size=1000, others=(("lightgbm", 0.7), ("linear", 0.71)), **more):
+    def make(recipe, aim=0.75, size=1000, others=(("lightgbm", 0.7), ("linear", 0.71)), unlabelled=0, **more):
         before = [trial(number, name, value) for number, (name, value) in enumerate(others)]
         last = heavy(trial(9, aim=aim, recipe=recipe, **more), size)
-        made = replace(context(*before, last), learner=lambda name: context().learner("trees"))
+        made = replace(context(*before, last), learner=lambda name: context().learner("trees"), unlabelled=unlabelled)
         return list(Distil().moves(last, made))
 
     return make
@@ -213,6 +213,16 @@ def test_learners_that_were_not_tried_or_fell_far_behind_are_no_students(moves):
     assert [m.recipe.settings["learner"] for m in moves(BLEND, others=[("linear", 0.5), ("lightgbm", 0.7)])] == [
         "lightgbm"
     ]
+
+
+def test_where_most_rows_have_no_target_one_that_fell_far_behind_may_be_taught(moves, context):
+    others, rows = [("linear", 0.5), ("lightgbm", 0.7)], context().rows
+    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others, unlabelled=rows - 1)] == ["lightgbm"]
+    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others, unlabelled=rows)] == [
+        "lightgbm",
+        "linear",
+    ]
+    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others[:1], unlabelled=rows)] == ["linear"]
 
 
 def test_what_was_not_measured_is_not_distilled(moves):

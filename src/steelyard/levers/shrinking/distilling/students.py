@@ -74,10 +74,16 @@ def layered(trial: Trial) -> bool:
 
 
 def suits(name: str, trial: Trial, context: Context) -> bool:
-    """Tell whether a learner reads what the table holds, and came near in this run; no model is a student of itself."""
+    """Tell whether a learner reads what the table holds, and may come near; no model is a student of itself.
+
+    It may if it came near in this run. With at least as many rows without a target as with one, it may from anywhere:
+    what it lacked was rows, and of those its teacher has more than anybody labelled.
+    """
     student = STUDENTS[name]
     kinds = {column.kind for column in context.schema.features}
-    if not kinds <= student.reads or not came_near(name, trial, context):
+    if not kinds <= student.reads or not trained(context.trials, name):
+        return False
+    if context.unlabelled < context.rows and not came_near(name, trial, context):
         return False
     if learner_of(trial.recipe) != name:
         return True
