@@ -97,6 +97,24 @@ def test_the_bundle_says_what_pytorch_says(tmp_path, colour, classes):
     np.testing.assert_allclose(answer.scores, fitted.scores(new.columns), atol=1e-4)
 
 
+def test_whose_own_light_is_its_scale_hardly_sees_another_lamp(tmp_path):
+    train, new = pictures(), pictures(60, seed=2)
+    dark = replace(
+        new, columns={"photo": np.fromiter(((0.3 * p + 4).astype(np.uint8) for p in new.columns["photo"]), object)}
+    )
+    plan = Plan(settings=Settings(epochs=8, width=8, light="own"))
+    fitted = fit(train, plan)
+    np.testing.assert_allclose(fitted.scores(dark.columns), fitted.scores(new.columns), atol=0.1)
+    assert np.abs(fitted.scores(dark.columns) - fitted.scores(new.columns)).mean() < 0.02
+    usual = fit(train, Plan(settings=plan.settings.with_(light="all")))
+    assert np.abs(usual.scores(dark.columns) - usual.scores(new.columns)).mean() > 0.1
+    flat = {"photo": np.fromiter((np.full((12, 10), shade, np.uint8) for shade in (0, 90, 255)), object)}
+    both = {"photo": np.concatenate([dark.columns["photo"], flat["photo"]])}
+    np.testing.assert_allclose(bundled(fitted, task(), tmp_path).answer(both).scores, fitted.scores(both), atol=1e-4)
+    told = fitted.scores(flat)
+    np.testing.assert_allclose(told, told[[0, 0, 0]], atol=1e-4)
+
+
 def test_numbers_are_predicted_in_their_own_unit(tmp_path):
     train, new = (replace(s, target=20_000 + 50.0 * s.target) for s in (pictures(), pictures(40, seed=4)))
     fitted = fit(train, Plan(settings=Settings(epochs=10, width=8)), new, NUMBERS)
@@ -214,7 +232,9 @@ def test_settings_that_make_no_sense_are_refused(settings):
         fit(pictures(), Plan(settings=settings))
 
 
-@pytest.mark.parametrize("settings", [{"blocks": 2}, {"weight_decay": 0.4}, {"size": 24}, {"shift": 0.0}, {"batch": 8}])
+@pytest.mark.parametrize(
+    "settings", [{"blocks": 2}, {"weight_decay": 0.4}, {"size": 24}, {"light": "own"}, {"batch": 8}]
+)
 def test_settings_are_honoured(settings):
     train = pictures(150)
     usual = fit(train).scores(train.columns)

@@ -35,6 +35,11 @@ IMAGES: Mapping[str, Setting] = {
     "learning_rate": replace(COURSE["learning_rate"], default=0.006),
     "weight_decay": replace(COURSE["weight_decay"], default=0.02),
     "shift": Setting(default=0.08, low=0.0, high=0.2, unit="of the side", about="Most that an image is moved."),
+    "light": Setting(
+        default="all",
+        options=("all", "own"),
+        about="Whose mean and spread pixels are scaled by: those of all training images, or each image's own.",
+    ),
     "size": Setting(
         default=None, low=8, high=512, unit="pixels", about=f"Longer side; unset: its own, {LONGEST_SIDE} at most."
     ),
@@ -84,10 +89,13 @@ class ImageLearner(NetLearner):
     def net(self, reading: Reading, task: Task, settings: Told) -> nn.Module:
         """Return an untrained net, with the loss that the levers of the plan ask for."""
         from steelyard.learners._image_levers import objective_of  # noqa: PLC0415 - torch is loaded by what trains
+        from steelyard.learners._image_pixels import OwnLight  # noqa: PLC0415 - as above
 
         options = reading.feeds[0].options
         net = self.made(options["channels"], max(options["height"], options["width"]), task.width, settings)
         net.loss = objective_of(net, settings)
+        if settings.get("light") == "own":
+            net.light = OwnLight()
         return net
 
     @abstractmethod

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from steelyard.learners._image_objective import Objective
-from steelyard.learners._image_pixels import Pixels
+from steelyard.learners._image_pixels import OwnLight, Pixels
 from steelyard.learners.nets.course import Course
 
 
@@ -55,6 +55,8 @@ class ImageNet(nn.Module):
     ----------
     loss
         What a lever has it make small instead of the usual loss.
+    light
+        What forgets the light of each image; nothing by default.
     pace
         Rate at which the body learns, as a share of that of the head: below 1 where it starts from a checkpoint.
     """
@@ -62,6 +64,7 @@ class ImageNet(nn.Module):
     def __init__(self, channels: int, body: nn.Module, features: int, outputs: int) -> None:
         super().__init__()
         self.pixels = Pixels(channels)
+        self.light: OwnLight | nn.Identity = nn.Identity()
         self.body = body
         self.head = nn.Linear(features, outputs)
         self.loss: Objective | None = None
@@ -91,4 +94,8 @@ class ImageNet(nn.Module):
 
     def answer(self, x: Tensor) -> Tensor:
         """Return logits or values of standardised pixels, shape (n, outputs)."""
-        return cast("Tensor", self.head(self.body(x)))
+        return cast("Tensor", self.head(self.seen(x)))
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Return the features of standardised pixels, shape (n, features)."""
+        return cast("Tensor", self.body(self.light(x)))

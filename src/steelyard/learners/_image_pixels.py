@@ -13,6 +13,8 @@ SAMPLE = 2000
 
 MOST = 255.0
 """White."""
+FLAT = 0.02
+"""Spread, as a share of that of all training images, below which an image is noise and is not blown up."""
 
 
 class Pixels(nn.Module):
@@ -45,3 +47,12 @@ class Pixels(nn.Module):
             share = inputs[SHARE][:, None, None, None]
             x = share * x + (1 - share) * x[inputs[PARTNER]]
         return x if torch.onnx.is_in_onnx_export() else x.contiguous(memory_format=torch.channels_last)
+
+
+class OwnLight(nn.Module):
+    """Brings each image to mean 0 and spread 1 of its own: how bright and how rich in contrast it was is forgotten."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the shape of ``x``, standardised pixels; an image of one shade becomes 0."""
+        x = x - x.mean((1, 2, 3), keepdim=True)
+        return x / ((x * x).mean((1, 2, 3), keepdim=True) + FLAT**2).sqrt()

@@ -82,7 +82,7 @@ class Pretext(nn.Module):
 
     def __init__(self, net: ImageNet) -> None:
         super().__init__()
-        self.pixels, self.body = net.pixels, net.body
+        self.pixels, self.light, self.body = net.pixels, net.light, net.body
         features = net.head.in_features
         self.expand = nn.Sequential(
             *(nn.Linear(features, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU()),
@@ -92,7 +92,7 @@ class Pretext(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return shape (2 n, width)."""
-        return cast("Tensor", self.expand(self.body(self.pixels(inputs))))
+        return cast("Tensor", self.expand(self.body(self.light(self.pixels(inputs)))))
 
     def loss(self, outputs: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         """Return how far apart two views of an image are, and how far from spread and independent their numbers."""

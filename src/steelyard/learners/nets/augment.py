@@ -104,6 +104,12 @@ OFFERS: Mapping[Kind, tuple[Offer, ...]] = {
             "two changes an image, drawn from ten at one strength (RandAugment, Cubuk et al. 2020)",
         ),
         Offer(
+            Settings(colour=0.4),
+            (0.01, -0.03, 0.08),
+            1.15,
+            "light and contrast are the lamp's and the camera's, not the thing's",
+        ),
+        Offer(
             Settings(flip="sideways", mixup=0.2),
             (0.01, -0.03, 0.05),
             1.05,
