@@ -4,7 +4,8 @@ Every example spec is run by the command line on every learner, nets included, f
 ``LONGER=2``). One line a set: what was best, what was taken (the cheapest that is statistically equal to the best),
 what serving either costs, and the best of the other sort. A model counts as deep if a net is among its trainings.
 
-``ONLY=banking77,wnut17`` runs some sets, ``MINUTES=20`` ends early (a later call goes on), ``FRESH=1`` begins anew.
+``ONLY=banking77,wnut17`` runs some sets, ``MINUTES=20`` ends early (a later call goes on), ``FRESH=1`` begins anew,
+``KEPT=runs`` leaves each run in ``runs/NAME``, for ``steelyard levers`` and ``steelyard advise``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rows import ROOT, Bench, Row
 
 DATA = Path(os.environ.get("STEELYARD_DATA", ROOT.parent / "shared" / "data"))
 LONGER = float(os.environ.get("LONGER", "1"))
+KEPT = os.environ.get("KEPT", "")
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.yaml"))}
 NETS = frozenset(
     {
@@ -55,7 +57,7 @@ def run(name: str) -> Mapping[str, Any]:
     minutes = LONGER * float((spec.get("budget") or {}).get("minutes", 4))
     spec["budget"] = {"minutes": minutes}
     with tempfile.TemporaryDirectory() as folder:
-        file, out = Path(folder) / "spec.yaml", Path(folder) / "run"
+        file, out = Path(folder) / "spec.yaml", Path(KEPT or folder) / name
         file.write_text(yaml.safe_dump(spec), encoding="utf-8")
         began = time.perf_counter()
         done = subprocess.run(
