@@ -97,8 +97,7 @@ def measure(case: Case, seed: int) -> Mapping[str, Any]:
     try:
         bundle = load(folder, threads=1)
         scores = bundle.answer(test.columns).scores
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        milliseconds = latency(bundle, test)
+        size, milliseconds = bytes_of(folder), latency(bundle, test)
     finally:
         remove(folder)
     row = {
@@ -247,6 +246,11 @@ def robust(fitted: Any, test: Any, *, rows: int = 500, reach: float = 2.0, steps
     inputs = fitted.reading.material(some.columns).batch(np.arange(len(some)))
     clean, under = accuracies(fitted.net, inputs, torch.from_numpy(some.target), Attack(reach, steps))
     return {"clean_accuracy": clean, "robust_accuracy": under}
+
+
+def bytes_of(folder: Path) -> int:
+    """Return what a bundle takes on disk."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def core_second() -> float:
