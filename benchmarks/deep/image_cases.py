@@ -182,7 +182,9 @@ def checkpoint(case: Case) -> Path:
     if not folder.exists():
         data = dataset(case.checkpoint)
         aside = KEPT / f"{folder.name}-{os.getpid()}"
-        before = replace(case, data=case.checkpoint, checkpoint=None, labels=None, settings={}, parts=FOR_TRANSFER)
+        before = replace(
+            case, data=case.checkpoint, checkpoint=None, labels=None, settings=LIKE_THEIRS, parts=FOR_TRANSFER
+        )
         trained(before, data.rows.take(data.partition.development), data, 0, aside)
         aside.rename(folder)
     return folder
@@ -190,6 +192,8 @@ def checkpoint(case: Case) -> Path:
 
 FOR_TRANSFER: Parts = {"augment": {"flip": "sideways"}, "mixed-precision": {"precision": "bf16"}}
 """Levers of the training that a checkpoint comes from."""
+LIKE_THEIRS: Mapping[str, Any] = {"size": 96, "light": "own"}
+"""Its settings: pictures enlarged until the stem has as many convolutions as that of the net that starts from it."""
 
 
 def _rows(data: Any, labels: int | None, seed: int) -> tuple[Any, Any]:

@@ -31,7 +31,7 @@ WHOLE: Mapping[str, Case] = {
     "cifar10_12k": Case(data="cifar10_12k", settings={}, parts={"augment": {"flip": "sideways"}}),
 }
 """Sets of which every row that is no test row trains."""
-FEW = {"epochs": 40}
+FEW = {"epochs": 40, "light": "own"}
 LABELS = (5, 20, 50)
 
 

@@ -15,10 +15,6 @@ from steelyard.contracts import Floats, Ints
 
 ABSENT = -100
 """The class code of a token that has none; PyTorch's cross-entropy leaves it out."""
-STEPS = 25
-"""Steps of an epoch that a small data set gets, if need be by smaller batches."""
-FEWEST = 16
-"""Rows that a batch is not made smaller than for that."""
 POOL = 50
 """Batches whose rows are sorted by length among themselves: long enough to sort well, short enough to stay mixed."""
 
@@ -63,17 +59,6 @@ def mass_of(target: Tensor, weights: Tensor) -> Tensor:
     """
     known = ~torch.isnan(target) if target.is_floating_point() else target != ABSENT
     return (known.reshape(len(known), -1).sum(1) * weights).sum()
-
-
-def rows_at_once(batch: int, rows: int) -> int:
-    """Return the rows of a batch: fewer where rows are few, so that an epoch has some :data:`STEPS` of them.
-
-    Examples
-    --------
-    >>> rows_at_once(128, 10_000), rows_at_once(128, 1_000), rows_at_once(128, 20), rows_at_once(8, 20)
-    (128, 40, 16, 8)
-    """
-    return max(1, min(batch, max(FEWEST, rows // STEPS)))
 
 
 def steps_of(order: Ints, lengths: Ints | None, a_step: int, generator: torch.Generator) -> Sequence[Ints]:

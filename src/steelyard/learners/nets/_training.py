@@ -17,7 +17,7 @@ from steelyard.contracts import Ints, Keeper, Meter, Shower
 from steelyard.errors import SteelyardError
 from steelyard.learners.nets import _state
 from steelyard.learners.nets._average import Average
-from steelyard.learners.nets._batches import Targets, mass_of, rows_at_once, steps_of
+from steelyard.learners.nets._batches import Targets, mass_of, steps_of
 from steelyard.learners.nets._clock import Clock
 from steelyard.learners.nets._losses import TINY, Loss, usual_loss
 from steelyard.learners.nets._machine import moved, out_of_memory, swept
@@ -25,7 +25,7 @@ from steelyard.learners.nets._shelf import Saved, Shelf
 from steelyard.learners.nets._team import Team
 from steelyard.learners.nets._walk import Walk
 from steelyard.learners.nets.attack import hardened
-from steelyard.learners.nets.course import Course
+from steelyard.learners.nets.course import Course, rows_at_once
 from steelyard.learners.nets.judge import Judge
 from steelyard.learners.nets.reading import Material
 

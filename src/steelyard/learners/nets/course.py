@@ -13,6 +13,10 @@ OPTIMISERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 PRECISIONS = ("fp32", "bf16")
 AVERAGES = ("none", "ema", "swa")
+STEPS = 25
+"""Steps of an epoch that a small data set gets, if need be by smaller batches."""
+FEWEST = 16
+"""Rows that a batch is not made smaller than for that."""
 
 COURSE: Mapping[str, Setting] = {
     "epochs": Setting(default=12, low=2, high=60, log=True, about="Times that training goes over the rows."),
@@ -173,3 +177,14 @@ def course_of(learner: str, settings: Settings, plan: Plan, seed: int) -> Course
     if plan.rounds is not None:
         course = replace(course, epochs=max(1, plan.rounds), patience=0)
     return replace(course, epochs=max(1, int(course.epochs)), batch=max(1, int(course.batch)))
+
+
+def rows_at_once(batch: int, rows: int) -> int:
+    """Return the rows of a batch: fewer where rows are few, so that an epoch has some :data:`STEPS` of them.
+
+    Examples
+    --------
+    >>> rows_at_once(128, 10_000), rows_at_once(128, 1_000), rows_at_once(128, 20), rows_at_once(8, 20)
+    (128, 40, 16, 8)
+    """
+    return max(1, min(batch, max(FEWEST, rows // STEPS)))

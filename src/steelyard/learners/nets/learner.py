@@ -82,6 +82,11 @@ class NetLearner(ABC):
     def net(self, reading: Reading, task: Task, settings: Told) -> nn.Module:
         """Return an untrained net; PyTorch's generator stands at the seed, so it is the same each time."""
 
+    def completed(self, settings: Settings, rows: int) -> Settings:
+        """Return settings with what was left open decided by the number of training rows."""
+        del rows
+        return settings
+
     def vary(self, settings: Told) -> Vary | None:
         """Return what changes a training batch; ``None`` for nothing."""
         del settings
@@ -120,7 +125,8 @@ class NetLearner(ABC):
     def prior(self, task: Task, schema: Schema, rows: int) -> Prior:
         """Say what training should cost: a time a row and epoch, beside some seconds that any net takes."""
         del task, schema
-        epochs = int(str(self.settings["epochs"].default))
+        usual = Settings({name: self.settings[name].default for name in ("epochs", "batch")})
+        epochs = self.completed(usual, rows).number("epochs", 1)
         return guess(seconds=5 + self.seconds_a_row * rows * epochs, gain=self.gain)
 
     def fit(self, plan: Plan, train: Split, valid: Split | None, work: Work, meter: Meter) -> Fitted:
@@ -130,7 +136,8 @@ class NetLearner(ABC):
         from steelyard.learners.nets import fitted, judge, lessons, loop  # noqa: PLC0415 - torch is loaded by what trains
         from steelyard.learners.nets._machine import seeded, threads  # noqa: PLC0415 - as above
 
-        settings = Told(settings_of(self.name, self.space(work.task, work.schema), plan), plan)
+        asked = settings_of(self.name, self.space(work.task, work.schema), plan)
+        settings = Told(self.completed(asked, len(train)), plan)
         course, scale = course_of(self.name, settings, plan, work.seed), self.scale(train, work)
         with threads(work.threads):
             seen = seen_before(train, settings, work)

@@ -10,11 +10,11 @@ from steelyard.contracts import Kind, Meter, Problem, Refusal, Schema, Setting, 
 from steelyard.learners._table import refuse_without
 from steelyard.learners.nets.augment import NAME as AUGMENT
 from steelyard.learners.nets.augment import options_of
-from steelyard.learners.nets.course import COURSE, HONOURS, Told, course_of
+from steelyard.learners.nets.course import COURSE, HONOURS, Told, course_of, rows_at_once
 from steelyard.learners.nets.learner import SELF_SUPERVISED, NetLearner
 from steelyard.learners.nets.reading import Material, Reading
 from steelyard.learners.nets.words import Words, learned
-from steelyard.recipe import Plan
+from steelyard.recipe import Plan, Settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ADVERSARIAL = "adversarial"
 RADIUS, EPOCHS, HIDDEN = 0.05, 6, 0.15
 """What the levers ``adversarial`` and ``self-supervised`` do where they are not told."""
+ENOUGH, FEWEST, MOST = 450, 4, 20
+"""Steps after which small nets of text have learnt what they will, and between how many epochs those are made."""
 
 TEXT: Mapping[str, Setting] = {
     "vocabulary": Setting(
@@ -44,7 +46,9 @@ TEXT: Mapping[str, Setting] = {
 SETTINGS: Mapping[str, Setting] = {
     **COURSE,
     **TEXT,
-    "epochs": replace(COURSE["epochs"], default=6),
+    "epochs": replace(
+        COURSE["epochs"], default=None, about=f"Times that training goes over the rows; unset: {ENOUGH} steps, about."
+    ),
     "learning_rate": replace(COURSE["learning_rate"], default=0.003),
     "batch": replace(COURSE["batch"], default=64),
 }
@@ -78,6 +82,21 @@ class TextNet(NetLearner):
         """Learn a vocabulary from the training rows."""
         size, least, length = (int(settings.number(k, 1)) for k in ("vocabulary", "token_min_count", "length"))
         return learned(train, work.schema, size=size, least=least, length=length)
+
+    def completed(self, settings: Settings, rows: int) -> Settings:
+        """Decide the epochs: the fewer the rows, the more often they are gone over.
+
+        Examples
+        --------
+        >>> from steelyard.learners._text_cnn import TextCnn
+        >>> open = Settings(epochs=None, batch=64)
+        >>> [int(TextCnn().completed(open, rows)["epochs"]) for rows in (100, 700, 3_000, 60_000)]
+        [20, 17, 10, 4]
+        """
+        if settings.get("epochs") is not None:
+            return settings
+        steps = rows / rows_at_once(int(settings.number("batch", 64)), rows)
+        return settings.with_(epochs=min(MOST, max(FEWEST, round(ENOUGH / steps))))
 
     def vary(self, settings: Told) -> Vary | None:
         """Drop and swap words where the lever ``augment`` asks for it."""
