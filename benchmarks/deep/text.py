@@ -2,9 +2,9 @@
 
 Every learner is trained with its defaults, as a user gets them, on all rows but the test rows of the catalogue's
 split, and its exported bundle is asked about the test rows; nothing is chosen by them. Beside the bars stands what each
-lever of training does to ``text-cnn``. The last cases are runs as a user starts them (``examples/chnsenticorp_hotel_zh``
-with a longer budget): one as it is, which ships the cheapest of those equal to the best to a point of accuracy, and one
-that gives up no quality for money (``tolerance: 0``), whose model is the best learner that the search found.
+lever of training does to ``text-cnn``. The last cases are runs of ``examples/chnsenticorp_hotel_zh`` with a longer
+budget: one as it is, which ships the cheapest of those equal to the best to a point of accuracy, and one that gives up
+no quality for money (``tolerance: 0``), whose model is the best learner that the search found.
 
 ``ONLY=rnn`` measures the cases whose name has it, ``SEEDS=3`` trains with so many seeds, ``MINUTES=4`` starts nothing
 after that time, ``RUN_MINUTES=6`` is the budget of the run, ``THREADS=2`` are those of a training; a second call goes
