@@ -2,11 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
-from steelyard.advise import Action, Kind, Yard, choose, in_order
+from steelyard.advise import Action, Kind, Yard, choose, describe, in_order
 from steelyard.advise.actions import stop_sentence
+from steelyard.advise.advice import Advice
 from steelyard.search.spending import Free, OverHorizon
 from steelyard.units import Estimate, How
 
@@ -89,3 +91,15 @@ def test_gains_become_money_over_the_horizon():
 def test_what_pays_is_listed_first_by_its_rate():
     listed = in_order([action("bad", 1, 5), action("unknown", 9, None), action("b", 9, 3), action("a", 9, 1)], MONEY)
     assert [one.name for one in listed] == ["a", "b", "bad", "unknown"]
+
+
+def test_what_next_to_nothing_is_expected_of_is_only_named():
+    actions = tuple(action(name, gain, 1.0) for name, gain in (("tune", 40.0), ("train mlp", 1e-9), ("prune", 0.0)))
+    advice = Advice(
+        currency="USD", priced=True, actions=actions, next=0, stop=None, curve=None, seconds=0.0, money=0.0, notes=()
+    )
+    text = describe(advice)
+    assert "Next to nothing is expected of these: train mlp, prune." in text
+    assert text.count("expected to bring") == 2  # the line of tune, and the last one
+    only = describe(replace(advice, actions=actions[1:2]))
+    assert "-> train mlp: expected to bring" in only

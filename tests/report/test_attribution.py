@@ -71,6 +71,10 @@ def test_the_block_keeps_the_schema_and_prints(record):
         paid.show_paid(block, console)
     assert "What each lever cost and earned" in shown.get()
     assert all(row["sentence"].split(";")[0][:20] in shown.get() for row in block["levers"])
+    narrow = Console(width=80, force_terminal=False)
+    with narrow.capture() as shown:
+        paid.show_paid(block, narrow)
+    assert all(f" {row['lever']}{'' if row['on_path'] else '*'} " in shown.get() for row in block["levers"])
 
 
 def test_nothing_is_told_where_nothing_was_decided_or_the_answers_are_gone(record, tmp_path):

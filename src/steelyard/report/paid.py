@@ -10,6 +10,8 @@ from steelyard.report.rows import Json
 from steelyard.report.terminal import bullet, plain_table
 from steelyard.units import Estimate
 
+SPARE = "*"
+"""What marks a lever that is not on the way to the model that ships."""
 METHODS = {
     "shapley": "Shared by the Shapley value: every subset of these levers was measured, so their order does not count.",
     "path": "Shared as differences along the path that was taken; another order might share it otherwise.",
@@ -19,13 +21,18 @@ METHODS = {
 def show_paid(told: Json, console: Console) -> None:
     """Print the block ``attribution`` of a report."""
     table = plain_table("What each lever cost and earned")
-    table.add_column("lever", ratio=1, overflow="fold")
-    for head in ("tries", "spent", "quality\n(better: +)", "p95, ms", "a month"):
+    table.add_column("lever", no_wrap=True)
+    for head in ("tries", "spent"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("quality\n(better: +)", justify="right", ratio=1, overflow="fold")
+    for head in ("p95, ms", "a month"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in told["levers"]:
         table.add_row(*_cells(row, told["currency"]), style="" if row["on_path"] else "dim")
     table.add_row("rest of the run", "", money(told["rest"], told["currency"]), "", "", "", style="dim")
     console.print(table)
+    if not all(row["on_path"] for row in told["levers"]):
+        console.print(Text(f"{SPARE} tried, and not on the way to the model that ships"))
     console.print(Text(METHODS[told["method"]]))
     for row in (*told["levers"], *told["interactions"]):
         console.print(bullet(row["sentence"]))
@@ -34,7 +41,7 @@ def show_paid(told: Json, console: Console) -> None:
 def _cells(row: Json, currency: str) -> tuple[Text | str, ...]:
     quality, late, month = (row[name] for name in ("quality", "latency_ms", "month"))
     return (
-        Text(row["lever"] if row["on_path"] else f"{row['lever']} (not taken)"),
+        Text(row["lever"] if row["on_path"] else f"{row['lever']}{SPARE}"),
         str(row["tried"]),
         money(row["spent"], currency),
         "" if quality is None else span(Estimate.from_json(quality)),

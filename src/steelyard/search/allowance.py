@@ -31,6 +31,8 @@ MOST_PACE = 3.0
 """Priors are stretched by this much at most: a slow small trial says little about a large one."""
 SHORTENED = 0.5
 """Share of its usual time with which a training that can end early is still worth starting."""
+BARELY = 0.1
+"""The same while there is no model yet: one that was trained too briefly says more than none."""
 SLACK = 0.9
 """A refit takes this share of what its trial took, by rows, at most: it knows its rounds, and scores nothing."""
 
@@ -82,15 +84,23 @@ class Allowance:
         own = (left - CLOSING) / (1 + self.growth * SLACK / self.parts)
         return Seconds(min(own, left - self.reserve(trials, best)))
 
-    def affords(self, ranked: Ranked, trials: Sequence[Trial], best: Trial | None, *, shortens: bool = False) -> bool:
+    def affords(
+        self,
+        ranked: Ranked,
+        trials: Sequence[Trial],
+        best: Trial | None,
+        *,
+        shortens: bool = False,
+        first: bool = False,
+    ) -> bool:
         """Tell whether a move should end in time, going by what this machine has shown so far.
 
-        One that ``shortens`` its training to the time it has needs a share of it only.
+        One that ``shortens`` its training to the time it has needs a share of it only, the ``first`` model a small one.
         """
         left = self.job_seconds(trials, best)
         if math.isinf(left):
             return True
-        least = SHORTENED if shortens else 1.0
+        least = (BARELY if first else SHORTENED) if shortens else 1.0
         return self.foreseen(ranked.seconds) * self.pace(trials) * least <= left
 
     def foreseen(self, seconds: float) -> Seconds:

@@ -30,6 +30,7 @@ from steelyard.search.journal import Journal
 from steelyard.search.meter import PART_STEP
 from steelyard.search.modality import only, starters
 from steelyard.search.moves import Ranked, Search, Terms
+from steelyard.search.scale import is_constant
 from steelyard.search.spending import Free, OverHorizon, Worth, per_second
 from steelyard.search.store import Store, measured_bundle, outcome_from_json
 from steelyard.search.watching import Watcher
@@ -213,11 +214,14 @@ class Loop:
             return f"No move left is expected to return its price. {self.search.outlook(left[0])}"
         return "Every move there is was made."
 
-    def _next(self, *, anyway: bool = False) -> Move | None:
+    def _next(self) -> Move | None:
+        trials = self._trials()
+        first = not self.running and all(is_constant(t) or not t.ending.usable for t in trials)
+
         def affordable(ranked: Ranked) -> bool:
             move = ranked.move
             shortens = move.lever == "start" and isinstance(move.recipe, Train) and _shortens(move.recipe)
-            return anyway or self.allowance.affords(ranked, self._trials(), self._best(), shortens=shortens)
+            return self.allowance.affords(ranked, trials, self._best(), shortens=shortens, first=first)
 
         return self.search.ask(self._made(self.running.values()), affordable)
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from net_toys import Clock, Line, made, numbers  # noqa: E402
 
 from steelyard.contracts import Problem, Split, Task  # noqa: E402
 from steelyard.learners.nets import COURSE as SETTINGS  # noqa: E402
-from steelyard.learners.nets._average import MEMORY  # noqa: E402
+from steelyard.learners.nets._average import MEMORY, Average  # noqa: E402
 from steelyard.learners.nets._batches import Targets  # noqa: E402
 from steelyard.learners.nets._shelf import Shelf  # noqa: E402
 from steelyard.learners.nets._team import Team  # noqa: E402
@@ -138,6 +139,24 @@ def test_the_running_mean_of_weights_is_what_ships():
     steps = 200 / one.a_step
     assert one.average.mean.multi_avg_fn is not None
     assert steps * MEMORY > 1
+
+
+def test_the_running_mean_of_a_short_course_has_forgotten_its_beginning_statistics_of_batch_norm_too():
+    net = made(Normed)
+    average = Average(net, "ema", steps=32, epochs=4)
+    with torch.no_grad():
+        for step in range(128):
+            net.last.weight.fill_(float(step < 64))
+            net.norm.running_mean.fill_(float(step < 64))
+            average.stepped()
+    for held in (average.shown.last.weight, average.shown.norm.running_mean):
+        assert 0 < held.max() < 1e-3
+    long = Average(net, "ema", steps=32, epochs=400)
+    with torch.no_grad():
+        for step in range(128):
+            net.last.weight.fill_(float(step < 64))
+            long.stepped()
+    assert long.shown.last.weight.detach().mean() == pytest.approx(math.exp(-64 / (MEMORY * 32)), rel=0.05)
 
 
 class Normed(Line):

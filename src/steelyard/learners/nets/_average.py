@@ -11,8 +11,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from steelyard.learners.nets._walk import SWA_FROM
 
-MEMORY = 2
-"""Epochs that the running mean looks back."""
+MEMORY, SHARE = 2, 1 / 16
+"""Epochs that the running mean looks back: so many, but this share of a short course, or its beginning would ship."""
 
 
 def _falling(decay: float) -> Any:
@@ -23,16 +23,17 @@ class Average:
     """The mean that a course asks for; without one it is the net itself.
 
     ``"ema"``: Polyak, Juditsky: Acceleration of Stochastic Approximation by Averaging, 1992, with the weight of steps
-    falling exponentially. ``"swa"``: Izmailov, Podoprikhin, Garipov, Vetrov, Wilson: Averaging Weights Leads to Wider
-    Optima and Better Generalization, UAI 2018; statistics of BatchNorm are taken anew for the mean.
+    falling exponentially; statistics of BatchNorm are averaged with them. ``"swa"``: Izmailov, Podoprikhin, Garipov,
+    Vetrov, Wilson: Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018; statistics of BatchNorm
+    are taken anew for the mean.
     """
 
-    def __init__(self, net: nn.Module, kind: str, steps: int) -> None:
+    def __init__(self, net: nn.Module, kind: str, steps: int, epochs: int) -> None:
         self._net, self._kind = net, kind
         self.mean: AveragedModel | None = None
         if kind == "ema":
-            decay = 1 - 1 / (MEMORY * steps + 1)
-            self.mean = AveragedModel(net, multi_avg_fn=_falling(decay))
+            decay = 1 - 1 / (min(MEMORY, SHARE * epochs) * steps + 1)
+            self.mean = AveragedModel(net, multi_avg_fn=_falling(decay), use_buffers=True)
         elif kind == "swa":
             self.mean = AveragedModel(net)
         self._norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())  # noqa: SLF001 - as torch

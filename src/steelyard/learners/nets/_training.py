@@ -95,7 +95,7 @@ class Training:
         self.a_step = self.at_once * course.accumulate
         self.walk = Walk(net, course)
         steps = max(1, math.ceil(len(material) / self.a_step))
-        self.average = Average(net, course.average if team.rank == 0 else "none", steps)
+        self.average = Average(net, course.average if team.rank == 0 else "none", steps, course.epochs)
         self.order = torch.Generator().manual_seed(course.seed)
         self.chance = torch.Generator().manual_seed(course.seed + 1_000_003 * team.rank)
         self.clock = Clock(meter)
