@@ -142,6 +142,11 @@ def _worth_learning(outcome: Outcome) -> str:
         return "No constant model was measured, so nothing here tells whether machine learning is worth it."
     name, reaches = lineup.title(base), span(base.quality, unit_of(lineup.comparison.metric, lineup.task))
     answer = _DULL.get(lineup.task.problem, "the most frequent class")
+    if chosen is base and all(c is base for c in lineup.candidates):
+        return (
+            f"Nothing but {name}, which always answers {answer}, was measured, so nothing here tells whether machine "
+            f"learning is worth it ({reaches})."
+        )
     if chosen is base:
         return f"Machine learning is not worth it here: {name}, which always answers {answer}, is taken ({reaches})."
     difference = lineup.comparison.difference(chosen, base)
