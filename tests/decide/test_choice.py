@@ -146,6 +146,8 @@ def test_the_last_sentence_says_whether_learning_beats_the_constant_model(bench,
 
 def test_without_a_constant_model_nothing_is_claimed_about_learning(bench):
     assert "nothing here tells" in bench.decide([bench.candidate(1, 0.789)]).reasons[-1]
+    alone = bench.decide([bench.candidate(0, 0.5)], baseline=0).reasons[-1]
+    assert alone.startswith("Nothing but model-0, which always answers the most frequent class, was measured")
 
 
 def test_the_cheapest_that_would_do_is_named_where_it_was_passed_over_for_its_quality(bench):

@@ -141,13 +141,18 @@ def _worth_learning(outcome: Outcome) -> str:
     if base is None:
         return "No constant model was measured, so nothing here tells whether machine learning is worth it."
     name, reaches = lineup.title(base), span(base.quality, unit_of(lineup.comparison.metric, lineup.task))
-    answer = _DULL.get(lineup.task.problem, "the most frequent class")
+    dull = f"{name}, which always answers {_DULL.get(lineup.task.problem, 'the most frequent class')},"
     if chosen is base:
-        return f"Machine learning is not worth it here: {name}, which always answers {answer}, is taken ({reaches})."
+        if len(lineup.candidates) == 1:
+            tells = "nothing here tells whether machine learning is worth it"
+            verdict = f"Nothing but {dull} was measured ({reaches}): {tells}."
+        else:
+            verdict = f"Machine learning is not worth it here: {dull} is taken ({reaches})."
+        return verdict
     difference = lineup.comparison.difference(chosen, base)
     gain = _difference(difference)
     if isinstance(chosen.recipe, Given):
-        return f"{name}, which always answers {answer}, reaches {reaches} ({gain})."
+        return f"{dull} reaches {reaches} ({gain})."
     if difference.low > 0:
         return f"Machine learning is worth it here: {name} reaches {reaches} ({gain})."
     if difference.high < 0:
