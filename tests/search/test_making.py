@@ -75,6 +75,20 @@ def test_rows_for_early_stopping_are_the_latest_where_time_orders_them(kept):
     assert sorted([*train, *early]) == sorted(fit)
 
 
+def test_of_sentences_each_side_gets_its_share_of_rare_tags(kept):
+    _, dataset = kept
+    random = np.random.default_rng(3)
+    target = np.empty(len(dataset.rows), object)
+    for row in range(len(target)):
+        target[row] = random.choice([0, 0, 0, 1], size=row % 7)  # some hold no token, and no two lengths are alike
+    target[::10] = [np.append(codes, 2) for codes in target[::10]]
+    fit = np.arange(len(target))
+    train, early = cut_early(replace(dataset, rows=replace(dataset.rows, target=target)), fit, 0)
+    assert sorted([*train, *early]) == sorted(fit)
+    rare = [np.mean([2 in target[row] for row in side]) for side in (train, early)]
+    assert rare[1] == pytest.approx(rare[0], abs=0.05)
+
+
 def test_groups_are_never_cut_in_two_for_early_stopping(kept):
     _, dataset = kept
     groups = np.arange(len(dataset.rows)) % 20

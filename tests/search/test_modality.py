@@ -115,3 +115,14 @@ def test_a_learner_that_refuses_everything_is_asked_about_no_column_twice():
 
     assert readable(Picky(), TASK, MIXED) is None
     assert ("age", "front", "back", "note", "job") not in asked
+
+
+def test_learners_made_for_another_problem_do_not_start_and_are_named_only_if_asked_for():
+    task = Task(problem=Problem.TAGGING, target="y", aim="entity_f1", classes=("O", "B-x"))
+    schema = Schema((Column(name="tokens", kind=Kind.TOKENS),))
+    both = [learners().get(name) for name in ("constant", "linear", "lightgbm", "token-linear")]
+    willing, reads, sentences = starters(both, task, schema)
+    assert [one.name for one in willing] == ["constant", "token-linear"]
+    assert (reads, sentences) == ({}, ())
+    _, _, (sentence,) = starters(both, task, schema, {"linear"})
+    assert sentence.startswith("linear was left out: linear does no tagging")

@@ -63,6 +63,14 @@ def test_the_cheap_tagger_is_taken_and_told_by_type(run):
     assert "entity" in (run.folder / "card.md").read_text()
 
 
+def test_a_small_net_is_trained_and_its_answers_are_whole(home, tmp_path):
+    spec = Spec(data=str(home), target="tags", budget={"trials": 2}, learners={"only": ["constant", "tagger"]}, seed=1)
+    report = api.run(spec, out=tmp_path / "run", in_process=True).report
+    net = next(row for row in report["trials"] if row["recipe"] == "tagger")
+    assert net["ending"] == "measured", net["note"]
+    assert net["validation"]["entity_f1"]["value"] > 0.5
+
+
 def test_answers_that_are_kept_are_read_back_the_same(run):
     store = Store(run.folder)
     trial = next(t for t in run.record.trials if t.number == 1)

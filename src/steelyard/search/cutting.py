@@ -71,6 +71,12 @@ def _times(dataset: Dataset, fit: Ints) -> Floats | None:
 
 
 def _by_target(dataset: Dataset, fit: Ints, generator: np.random.Generator) -> Ints:
-    """Return the places of rows in the order of their target, those of one target shuffled."""
-    order = generator.permutation(len(fit))
-    return order[np.argsort(dataset.rows.target[fit][order], kind="stable")]
+    """Return the places of rows in the order of their target, those of one target shuffled.
+
+    A sentence, which has a tag for each token, goes by its rarest one: so both sides get their share of every tag.
+    """
+    order, target = generator.permutation(len(fit)), dataset.rows.target[fit]
+    if target.dtype == object:
+        counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *target]).astype(np.int64))
+        target = np.array([min(codes, key=counts.__getitem__, default=-1) for codes in target])
+    return order[np.argsort(target[order], kind="stable")]

@@ -19,7 +19,7 @@ from dataclasses import replace
 from steelyard.contracts import FEATURES, Column, Kind, Learner, Schema, Task
 from steelyard.levers.training.parts import MODALITY
 from steelyard.recipe import Plan, Settings, Step
-from steelyard.search.fitting import refusal_of
+from steelyard.search.fitting import OF_ROWS, refusal_of
 
 WHOLE = frozenset({Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TOKENS, Kind.SEQUENCE})
 """Kinds whose columns are worth a model of their own."""
@@ -31,18 +31,19 @@ def starters(
     """Return which learners may start, what those read that read some columns alone, and why others may not.
 
     Those that need a kind of column which the table does not have are summed up in one sentence, unless they were
-    ``asked`` for by name; of those that are made for another problem nothing is said.
+    ``asked`` for by name; of those that are made for another problem nothing is said but then.
     """
     willing, reads, sentences = [], {}, []
     foreign: dict[Kind, list[str]] = {}
     for learner in learners:
         refusal = refusal_of(learner, task, schema)
-        columns = None if refusal is None else readable(learner, task, schema)
+        elsewhere = task.problem not in getattr(learner, "problems", OF_ROWS)
+        columns = None if refusal is None or elsewhere else readable(learner, task, schema)
         if refusal is None or columns is not None:
             willing.append(learner)
         if columns is not None:
             reads[learner.name] = columns
-        elif refusal is None or task.problem not in getattr(learner, "problems", {task.problem}):
+        elif refusal is None or (elsewhere and learner.name not in asked):
             continue
         elif refusal.lacks is not None and learner.name not in asked:
             foreign.setdefault(refusal.lacks, []).append(learner.name)
