@@ -16,10 +16,10 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from steelyard.contracts import FEATURES, Column, Kind, Learner, Schema, Task
+from steelyard.contracts import FEATURES, OF_ROWS, Column, Kind, Learner, Schema, Task
 from steelyard.levers.training.parts import MODALITY
 from steelyard.recipe import Plan, Settings, Step
-from steelyard.search.fitting import OF_ROWS, refusal_of
+from steelyard.search.fitting import refusal_of
 
 WHOLE = frozenset({Kind.TEXT, Kind.IMAGE, Kind.AUDIO, Kind.TOKENS, Kind.SEQUENCE})
 """Kinds whose columns are worth a model of their own."""

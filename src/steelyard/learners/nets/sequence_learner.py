@@ -13,7 +13,9 @@ from steelyard.learners.nets.learner import NetLearner
 from steelyard.learners.nets.sequences import MOST_STEPS, Sequences, learned
 
 if TYPE_CHECKING:
+    from steelyard.learners.nets.export import Axes
     from steelyard.learners.nets.loop import Vary
+    from steelyard.learners.nets.reading import Reading
 
 _READ = (Problem.BINARY, Problem.MULTICLASS, Problem.REGRESSION)
 
@@ -48,6 +50,11 @@ class SequenceLearner(NetLearner):
     def reading(self, train: Split, work: Work, settings: Told) -> Sequences:
         """Return the reading of the sequences: lengths, scales, what is missing."""
         return learned(train, work, longest=int(settings.number("longest", 0)))
+
+    def axes(self, reading: Reading, settings: Told) -> Axes | None:
+        """Return rows and steps: a row to come may be of another length, whether or not two of training are."""
+        del settings
+        return {name: {0: "n", 1: "steps"} for name in reading.feeds[0].inputs}
 
     def vary(self, settings: Told) -> Vary | None:
         """Return the augmentation that the plan asks for."""
