@@ -89,9 +89,9 @@ class TextNet(NetLearner):
         Examples
         --------
         >>> from steelyard.learners._text_cnn import TextCnn
-        >>> open = Settings(epochs=None, batch=64)
-        >>> [int(TextCnn().completed(open, rows)["epochs"]) for rows in (100, 700, 3_000, 60_000)]
-        [20, 17, 10, 4]
+        >>> unset = Settings(epochs=None, batch=64)
+        >>> [int(TextCnn().completed(unset, rows)["epochs"]) for rows in (100, 700, 3_000, 60_000)]
+        [20, 18, 10, 4]
         """
         if settings.get("epochs") is not None:
             return settings
