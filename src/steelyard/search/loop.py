@@ -205,14 +205,19 @@ class Loop:
         return ""
 
     def _why_nothing(self) -> str:
-        """Say why no move is made any more, and what the best of those left would have brought."""
+        """Say why no move is made any more, what the best of those left would have brought, and what came too late."""
         left = self.search.rank()
         paying = [r for r in left if self.search.pays(r)]
+        late = sum(t.ending is Ending.BUDGET_SPENT for t in self._trials())
         if paying and math.isfinite(self.allowance.limit()):
-            return f"No move left is expected to end within the budget. {self.search.outlook(paying[0])}"
-        if left:
-            return f"No move left is expected to return its price. {self.search.outlook(left[0])}"
-        return "Every move there is was made."
+            why = f"No move left is expected to end within the budget. {self.search.outlook(paying[0])}"
+        elif left:
+            why = f"No move left is expected to return its price. {self.search.outlook(left[0])}"
+        else:
+            why = "Every move there is was made."
+        if late:
+            why += f" {late} of the trials did not end in time: a larger budget may measure more."
+        return why
 
     def _next(self) -> Move | None:
         trials = self._trials()
