@@ -29,7 +29,10 @@ PARENT = Train(
     learner="transformer",
     plan=Plan(
         settings=Settings(epochs=4),
-        parts=(Step(lever="early-stopping", settings=Settings(patience=2)),),
+        parts=(
+            Step(lever="early-stopping", settings=Settings(patience=2)),
+            Step(lever="mixed-precision", settings=Settings(precision="bf16")),
+        ),
     ),
 )
 
