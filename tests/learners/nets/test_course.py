@@ -263,6 +263,18 @@ def test_time_that_runs_out_shortens_the_course_and_the_rate_still_falls_to_noth
     assert "to keep its time" in one.meter.notes[0]
 
 
+@pytest.mark.parametrize("epochs", [0.5, 2.5])
+def test_a_course_cut_short_leaves_time_to_score(monkeypatch, epochs):
+    net = made(Slow)
+    monkeypatch.setattr("steelyard.learners.nets._clock.time.monotonic", lambda: net.now)
+    one = training(replace(COURSE, epochs=50, batch=2), net=net, meter=Deadline(net, 0.0))
+    an_epoch = -(-len(one.material) // one.a_step)
+    seconds = epochs * an_epoch / 0.9
+    one = training(replace(COURSE, epochs=50, batch=2), net=net, meter=Deadline(net, seconds))
+    assert one.run(None).stopped
+    assert seconds - net.now >= min(0.25 * an_epoch, 0.45 * seconds)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, of what it will do in a later version
 def test_a_compiled_net_is_trained_like_any_other_and_ships_uncompiled():

@@ -174,7 +174,8 @@ class Training:
         planned = len(steps) * self.left
         for number, rows in enumerate(steps):
             if number and self.timed and number % self.team.look_every == 0:
-                planned = int(self.team.agreed(_whole(self.clock.steps_left(planned), len(steps), number)))
+                fitting = self.clock.steps_left(planned, len(steps))
+                planned = int(self.team.agreed(_whole(fitting, len(steps), number)))
             if planned == 0:
                 break
             total += self.step(rows, planned)
