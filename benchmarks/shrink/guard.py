@@ -41,7 +41,7 @@ SETS: Mapping[str, tuple[str, str, str, int]] = {
 """File, target, learner, rows."""
 SENTENCES = {
     "slower": r"^Slower and not smaller than its parent, trial \d+, on this machine, 1 thread: .* bytes instead of",
-    "worse": r"^Not good enough: 0\.0\d+ \(.*\) worse in accuracy than its parent, trial \d+",
+    "worse": r"^Not (?:shown to be )?good enough: 0\.0\d+ \(.*\) worse in accuracy than its parent, trial \d+",
     "crashing": r"crashing crashed with ZeroDivisionError \(.*\); the model that it started from stands as it was\.$",
     "silent": r"silent made a graph that does not answer \(.*finite.*\); the model that it started from stands",
     "asking": r"asking changed the interface: its model reads 'shoe size', which the one that it started from does not",
@@ -50,7 +50,8 @@ SENTENCES = {
     "endless": r"endless had not ended after the \d+ s that a step of shrinking had here; the model",
     "hungry": r"hungry left nothing \(ended by the system or by `budget.memory_gb`|Ran out of memory",
 }
-"""What must be said of each lever."""
+"""What must be said of each lever. Few rows may not show the two points that ``worse`` takes: it is refused as well, and
+the sentence says that it is for want of rows."""
 AXES = ("size_bytes", "latency_p50_ms", "latency_p95_ms", "throughput_rps", "memory_bytes", "quality")
 
 

@@ -186,6 +186,12 @@ def moves(trial, context):
     return make
 
 
+def pupils(found):
+    """Name the students of moves."""
+    asked = [move.recipe.settings for move in found]
+    return [f"{s['learner']}, {s['rounds']} rounds" if s["rounds"] else str(s["learner"]) for s in asked]
+
+
 PAIR = (Train(learner="lightgbm"), Train(learner="linear"))
 BLEND = Combine(lever="ensemble", parents=PAIR)
 BAG = Train(learner="trees", plan=Plan(parts=(Step(lever="bag", settings=Settings(folds=5)),)))
@@ -194,7 +200,7 @@ BAG = Train(learner="trees", plan=Plan(parts=(Step(lever="bag", settings=Setting
 @pytest.mark.parametrize("recipe", [BLEND, BAG])
 def test_what_is_several_in_one_is_distilled_into_each_student(moves, recipe):
     found = moves(recipe)
-    assert [m.recipe.settings["learner"] for m in found] == ["lightgbm", "linear"]
+    assert pupils(found) == ["lightgbm, 60 rounds", "lightgbm", "linear"]
     assert all(m.recipe.parent == recipe for m in found)
 
 
@@ -209,20 +215,16 @@ def test_a_rule_on_one_model_is_not_distilled(moves):
 
 
 def test_learners_that_were_not_tried_or_fell_far_behind_are_no_students(moves):
-    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=[("linear", 0.7)])] == ["linear"]
-    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=[("linear", 0.5), ("lightgbm", 0.7)])] == [
-        "lightgbm"
-    ]
+    assert pupils(moves(BLEND, others=[("linear", 0.7)])) == ["linear"]
+    assert pupils(moves(BLEND, others=[("linear", 0.5), ("lightgbm", 0.7)])) == ["lightgbm, 60 rounds", "lightgbm"]
 
 
 def test_where_most_rows_have_no_target_one_that_fell_far_behind_may_be_taught(moves, context):
     others, rows = [("linear", 0.5), ("lightgbm", 0.7)], context().rows
-    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others, unlabelled=rows - 1)] == ["lightgbm"]
-    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others, unlabelled=rows)] == [
-        "lightgbm",
-        "linear",
-    ]
-    assert [m.recipe.settings["learner"] for m in moves(BLEND, others=others[:1], unlabelled=rows)] == ["linear"]
+    boosted = ["lightgbm, 60 rounds", "lightgbm"]
+    assert pupils(moves(BLEND, others=others, unlabelled=rows - 1)) == boosted
+    assert pupils(moves(BLEND, others=others, unlabelled=rows)) == [*boosted, "linear"]
+    assert pupils(moves(BLEND, others=others[:1], unlabelled=rows)) == ["linear"]
 
 
 def test_what_was_not_measured_is_not_distilled(moves):
@@ -284,6 +286,14 @@ def test_made_pictures_are_crops_of_real_ones_at_their_own_size(random):
     assert 8 < turned < 32
 
 
+def test_rounds_make_a_quick_student_of_boosted_trees_and_of_nothing_else():
+    quick = Distil().student(Settings(learner="lightgbm", rounds=40))
+    assert (quick.learner, quick.plan.rounds) == ("lightgbm", 40)
+    assert Distil().student(Settings(learner="lightgbm")).plan.rounds is None
+    with pytest.raises(SettingsRefused, match="linear has no rounds of boosting; leave rounds unset"):
+        Distil().student(Settings(learner="linear", rounds=40))
+
+
 def test_a_temperature_is_for_students_that_take_it(tumours, meter):
     rows, work = tumours
     with pytest.raises(SettingsRefused, match="takes no temperature"):
@@ -332,8 +342,8 @@ def led(trial, context):
 def test_a_text_model_is_distilled_into_what_reads_text(led):
     others = [("tfidf-linear", 0.72), ("text-cnn", 0.73), ("lightgbm", 0.72)]
     found = led("rnn", Kind.TEXT, others)
-    assert [s["learner"] for s in found] == ["lightgbm", "tfidf-linear", "text-cnn"]
-    assert [s["temperature"] for s in found] == [1.0, 1.0, 2.0]
+    assert [s["learner"] for s in found] == ["lightgbm", "lightgbm", "tfidf-linear", "text-cnn"]
+    assert [s["temperature"] for s in found] == [1.0, 1.0, 1.0, 2.0]
     assert [s["learner"] for s in led("resnet", Kind.IMAGE, [*others, ("cnn", 0.73)])] == ["cnn"]
 
 

@@ -25,14 +25,16 @@ def yield_checks() -> Iterator[Callable[[Hand], None]]:
 def check_the_student_is_a_training(hand: Hand) -> None:
     """See that the student is a training whose rounds are free, so that rows of its own say when it stops.
 
-    It is none where ``apply`` cuts it out of its teacher's graph.
+    Or they are those that the lever's own setting ``rounds`` gives. It is none where ``apply`` cuts it out of its
+    teacher's graph.
     """
     assert isinstance(hand.lever, DistillingLever)
     student = hand.lever.student(hand.settings)
     if student is None and isinstance(hand.lever, ShrinkingLever):
         return
     assert isinstance(student, Train), f"the student is a {type(student).__name__}, not a training"
-    assert student.plan.rounds is None, f"the student's rounds are fixed at {student.plan.rounds}"
+    given = (None, hand.settings.get("rounds"))
+    assert student.plan.rounds in given, f"the student's rounds are fixed at {student.plan.rounds}"
     assert hand.lever.student(hand.settings) == student, "the same settings gave another student"
 
 

@@ -28,7 +28,16 @@ from steelyard.levers.ranking import ranked
 from steelyard.levers.shrinking.chain import learner_of, one_more, steps_of
 from steelyard.levers.shrinking.distilling.lessons import joined, lesson_of, strangers
 from steelyard.levers.shrinking.distilling.munge import MOST, beside, made_of
-from steelyard.levers.shrinking.distilling.students import ENCODER, STUDENTS, heavy, layered, suits
+from steelyard.levers.shrinking.distilling.students import (
+    BOOSTED,
+    ENCODER,
+    QUICK,
+    ROUNDS,
+    STUDENTS,
+    heavy,
+    layered,
+    suits,
+)
 from steelyard.recipe import Plan, Settings, Shrink, Train, trainings
 from steelyard.units import Estimate, How
 
@@ -84,6 +93,13 @@ class Distil:
                 default=0.5, low=0.05, high=0.95, about=f"Share of its teacher's layers that {ENCODER} keeps."
             ),
             "epochs": Setting(default=4, low=1, high=60, log=True, about=f"Times that {ENCODER} goes over the rows."),
+            "rounds": Setting(
+                default=None,
+                low=1,
+                high=2000,
+                log=True,
+                about="Rounds of boosting of a quick lightgbm student; unset: until it is no better, however many.",
+            ),
             "patient": Setting(
                 default=True,
                 options=(True, False),
@@ -109,11 +125,15 @@ class Distil:
         Raises
         ------
         SettingsRefused
-            If a setting is unknown or out of its range, or a temperature is asked of a learner that takes none.
+            If a setting is unknown or out of its range, or is asked of a learner that does not take it.
         """
         asked = self._complete(settings)
         name = str(asked["learner"])
-        return None if name == ENCODER else Train(learner=name, plan=Plan(settings=STUDENTS[name].settings))
+        if name == ENCODER:
+            return None
+        if asked["rounds"] is not None:
+            return Train(learner=name, plan=Plan(settings=QUICK, rounds=int(asked.number("rounds", 0))))
+        return Train(learner=name, plan=Plan(settings=STUDENTS[name].settings))
 
     def teach(
         self, split: Split, teacher: Callable[[Columns], Answer], settings: Settings, work: Work, meter: Meter
@@ -123,7 +143,7 @@ class Distil:
         Raises
         ------
         SettingsRefused
-            If a setting is unknown or out of its range, or a temperature is asked of a learner that takes none.
+            If a setting is unknown or out of its range, or is asked of a learner that does not take it.
         """
         asked = self._complete(settings)
         random = np.random.default_rng([work.seed, 29])
@@ -159,6 +179,8 @@ class Distil:
                 f"{self.name}: {name} learns probabilities as they are, a row for each class, so it takes no "
                 "temperature; leave it at 1"
             )
+        if asked["rounds"] is not None and name not in BOOSTED:
+            raise SettingsRefused(f"{self.name}: {name} has no rounds of boosting; leave rounds unset")
         return asked
 
 
@@ -168,8 +190,10 @@ def _pupils(trial: Trial, context: Context) -> Iterator[tuple[Settings, str]]:
     for name, student in STUDENTS.items():
         if suits(name, trial, context):
             lesson = student.lesson.with_(temperature=1.0) if numeric and student.soft else student.lesson
-            why = f"one small {name} model that answers like {_counted(len(trainings(trial.recipe)))}"
-            yield lesson.with_(learner=name), why
+            many = _counted(len(trainings(trial.recipe)))
+            if name in BOOSTED:
+                yield lesson.with_(learner=name, rounds=ROUNDS), f"{ROUNDS} rounds of {name} that answer like {many}"
+            yield lesson.with_(learner=name), f"one small {name} model that answers like {many}"
 
 
 def _halves(lever: str, trial: Trial, context: Context) -> Iterator[tuple[Settings, str]]:

@@ -51,6 +51,12 @@ STUDENTS: Mapping[str, Student] = {
     "audio-cnn": Student(settings=Settings(width=32), reads=frozenset({Kind.AUDIO}), lesson=_NET, soft=True),
     "tcn": Student(reads=frozenset({Kind.SEQUENCE}), lesson=_NET, soft=True),
 }
+BOOSTED = frozenset({"lightgbm"})
+"""Students that may be given a number of rounds."""
+QUICK, ROUNDS = Settings(num_leaves=31, learning_rate=0.2), 60
+"""How a student of boosted trees is trained that is given its rounds, and those that are proposed. What a teacher says
+can be learnt ever better, so that without an end a student may have more trees than its teacher. Chosen among six by
+validation rows of the tables of ``make bench-shrink``."""
 
 
 def heavy(trial: Trial) -> bool:
