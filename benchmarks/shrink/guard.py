@@ -50,8 +50,8 @@ SENTENCES = {
     "endless": r"endless had not ended after the \d+ s that a step of shrinking had here; the model",
     "hungry": r"hungry left nothing \(ended by the system or by `budget.memory_gb`|Ran out of memory",
 }
-"""What must be said of each lever. Few rows may not show the two points that ``worse`` takes: it is refused as well, and
-the sentence says that it is for want of rows."""
+"""What must be said of each lever. Few rows may not show the two points that ``worse`` takes: it is refused as well,
+and the sentence says that it is for want of rows."""
 AXES = ("size_bytes", "latency_p50_ms", "latency_p95_ms", "throughput_rps", "memory_bytes", "quality")
 
 

@@ -189,7 +189,8 @@ def moves(trial, context):
 def pupils(found):
     """Name the students of moves."""
     asked = [move.recipe.settings for move in found]
-    return [f"{s['learner']}, {s['rounds']} rounds" if s["rounds"] else str(s["learner"]) for s in asked]
+    assert all(Distil().student(settings) for settings in asked)
+    return [f"{s['learner']}, {s['rounds']} rounds" if "rounds" in s else str(s["learner"]) for s in asked]
 
 
 PAIR = (Train(learner="lightgbm"), Train(learner="linear"))

@@ -20,6 +20,8 @@ from steelyard.errors import BundleRefused, nearest
 OUTPUT = "scores"
 _SLACK = 1e-3
 """How far probabilities in float32 may be from a sum of one before they are no probabilities."""
+_IN_ORDER = 8
+"""From so many numbers on NumPy does not add them up one after the other."""
 
 SLOWER = ["SkipLayerNormFusion"]
 """Fusions at load that cost time: ONNX Runtime adds to a layer and normalises it in one operator, which takes a CPU
@@ -148,6 +150,12 @@ def _clean(scores: Floats, task: Task) -> Floats:
         if not np.isfinite(scores).all():
             _refuse(scores)
         return scores
+    if len(scores) == 1 and scores.shape[1] < _IN_ORDER:  # plain numbers are several times as fast here
+        (values,), whole = scores.tolist(), 0.0
+        for value in values:  # not `sum`: from Python 3.12 on it rounds otherwise
+            whole += value
+        if abs(whole - 1.0) <= _SLACK and min(values) >= 0.0:
+            return scores / whole
     total = np.add.reduce(scores, axis=1, keepdims=True)
     if _are_probabilities(scores, total):
         return scores / total
@@ -161,7 +169,7 @@ def _clean(scores: Floats, task: Task) -> Floats:
 
 def _are_probabilities(scores: Floats, total: Floats) -> bool:
     """Tell whether no score is negative and every row sums to one; NaN is neither."""
-    if len(scores) == 1:  # plain numbers are three times as fast here
+    if len(scores) == 1:
         return abs(total.item() - 1.0) <= _SLACK and min(scores.tolist()[0]) >= 0.0
     return bool((np.abs(total - 1.0) <= _SLACK).all() and (scores >= 0.0).all())
 

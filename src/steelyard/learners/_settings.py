@@ -22,7 +22,9 @@ def settings_of(learner: str, space: Space, plan: Plan) -> Settings:
     complaints = [
         f"{learner}: {name} {why}; got {value!r}"
         for name, value in plan.settings.items()
-        if name in space.settings and (why := _complaint(space.settings[name], value))
+        if name in space.settings
+        and not _unset(space.settings[name], value)
+        and (why := _complaint(space.settings[name], value))
     ]
     complaints += [
         f"{learner} has no setting {name!r}{nearest(name, space.settings)}"
@@ -32,6 +34,10 @@ def settings_of(learner: str, space: Space, plan: Plan) -> Settings:
     if complaints:
         raise SettingsRefused("; ".join(complaints))
     return space.complete(plan.settings)
+
+
+def _unset(setting: Setting, value: Scalar) -> bool:
+    return value is None and setting.default is None
 
 
 def _complaint(setting: Setting, value: Scalar) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from steelyard.contracts import DistillingLever, Problem, ShrinkingLever, Split
 from steelyard.levers.shrinking.distilling.lessons import unrolled
-from steelyard.recipe import Train
+from steelyard.recipe import Shrink, Train
 from steelyard.testing.hands import Hand, act
 
 LEFT_OUT = 0.05
@@ -36,6 +36,9 @@ def check_the_student_is_a_training(hand: Hand) -> None:
     given = (None, hand.settings.get("rounds"))
     assert student.plan.rounds in given, f"the student's rounds are fixed at {student.plan.rounds}"
     assert hand.lever.student(hand.settings) == student, "the same settings gave another student"
+    for trial, move in hand.moves():
+        if isinstance(move.recipe, Shrink) and move.recipe.parent == trial.recipe:
+            hand.lever.student(move.recipe.settings)  # refuses none of what the lever itself proposes
 
 
 def check_lessons_are_rows_of_the_table(hand: Hand) -> None:

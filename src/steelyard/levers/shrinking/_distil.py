@@ -115,7 +115,8 @@ class Distil:
             return
         bring = gain(0.006, 0.0, 0.02, "no better answers: what one small model instead is worth, as a gain")
         for settings, why in (*_pupils(trial, context), *_halves(self.name, trial, context)):
-            recipe = one_more(self.name, trial, context, self.space.complete(settings))
+            spelt = {name: value for name, value in self.space.complete(settings).items() if value is not None}
+            recipe = one_more(self.name, trial, context, Settings(spelt))
             if recipe is not None:
                 yield Move(recipe=recipe, lever=self.name, prior=Prior(_seconds(recipe, context), bring), why=why)
 
