@@ -15,10 +15,7 @@ import numpy as np
 from PIL import Image
 
 from steelyard.calibrate import calibrate
-from steelyard.contracts import Kind
 from steelyard.data import read_plain
-from steelyard.data.coerce import objects
-from steelyard.data.hashing import contents
 from steelyard.errors import RowsRefused, RunUnreadable, SpecInvalid
 from steelyard.load.bodies import rows_of
 from steelyard.money.calibration import FILE, Calibration
@@ -160,11 +157,7 @@ def _rows_of_run(record: RunRecord) -> list[Mapping[str, Any]]:
     scored = dataset.partition.scored
     spread = np.linspace(0, len(scored) - 1, min(_ROWS, len(scored))).astype(np.int64)
     rows = sample_rows(dataset, scored[spread])
-    files = {
-        column.name: contents(objects(row[column.name] for row in rows))
-        for column in dataset.schema.of(Kind.IMAGE, Kind.AUDIO)
-    }
-    return [{name: _sent(next(files[name]) if name in files else cell) for name, cell in row.items()} for row in rows]
+    return [{name: _sent(cell) for name, cell in row.items()} for row in rows]
 
 
 def _sent(cell: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.contracts import Columns, Kind, Schema
+from steelyard.data.coerce import objects
 from steelyard.errors import DataUnreadable
 
 Hashes = NDArray[np.uint64]
@@ -94,6 +95,19 @@ def contents(cells: NDArray[Any]) -> Iterator[bytes | None]:
                 yield cell if cell is None or isinstance(cell, bytes) else read_file(cell, archives, stack)
             except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as problem:
                 raise DataUnreadable(f"file {cell} cannot be read ({problem}); replace it or drop its row") from None
+
+
+def opened(cells: Iterable[Any]) -> list[Any]:
+    """Return cells of images or sounds with the bytes of each file that one names, and the others as they are.
+
+    Raises
+    ------
+    DataUnreadable
+        If the bytes of a file or archive member cannot be read.
+    """
+    cells = list(cells)
+    named = contents(objects(cell for cell in cells if isinstance(cell, str)))
+    return [next(named) if isinstance(cell, str) else cell for cell in cells]
 
 
 def read_file(cell: str, archives: dict[str, zipfile.ZipFile], stack: ExitStack) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 
 from steelyard.contracts import Ints, Kind
 from steelyard.data import Dataset
+from steelyard.data.hashing import opened
 from steelyard.data.sequences import to_lists
 
 
@@ -20,8 +21,16 @@ def plain_columns(dataset: Dataset, rows: Ints) -> dict[str, list[object]]:
 
 
 def sample_rows(dataset: Dataset, rows: Ints) -> list[dict[str, object]]:
-    """Return rows as dicts of named plain values."""
+    """Return rows as dicts of named plain values; of a picture or a sound the bytes, wherever its file lies.
+
+    Raises
+    ------
+    DataUnreadable
+        If a file is gone.
+    """
     columns = plain_columns(dataset, rows)
+    for column in dataset.schema.of(Kind.IMAGE, Kind.AUDIO):
+        columns[column.name] = opened(columns[column.name])
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
