@@ -120,6 +120,9 @@ class Bundle:
     def answer_row(self, row: Mapping[str, Any]) -> Answer:
         """Answer one row of raw values by name, fast; the same answer as among many rows.
 
+        But for a graph that ``quantise`` made ``dynamic``: it reads the range of its numbers off the whole batch, so
+        that scores depend a little on the rows beside a row.
+
         Raises
         ------
         RowsRefused
