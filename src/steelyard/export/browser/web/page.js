@@ -72,13 +72,21 @@ function tableOf(probabilities) {
   const sorted = Object.entries(probabilities).sort(([, a], [, b]) => b - a);
   for (const [name, chance] of sorted.slice(0, SHOWN)) {
     const row = make("tr", "", table);
-    make("th", name, row).scope = "row";
+    named(name, row).scope = "row";
     const meter = make("meter", "", make("td", "", row));
     meter.value = chance;
+    meter.style.setProperty("--share", chance);
     meter.setAttribute("aria-label", `${say("probability")}: ${name}`);
     make("td", `${(100 * chance).toFixed(1)}%`, row);
   }
   return { table, left: sorted.length - SHOWN };
+}
+
+/** Name a class, which may be broken behind what divides its words. */
+function named(name, row) {
+  const head = make("th", "", row);
+  for (const part of name.split(/(?<=[_./-])/)) head.append(part, document.createElement("wbr"));
+  return head;
 }
 
 function showAnswer() {
